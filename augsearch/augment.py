@@ -1,0 +1,149 @@
+"""A policy or schedule applied to batches: which image gets which operation, and then the pixels.
+
+    augment = Augment(load_policy("policy.json"), seed=0)
+    for epoch in range(epochs):
+        for images, labels in loader:             # (B, C, H, W) uint8
+            images = augment(images, epoch=epoch)
+
+Every decision is a function of (seed, epoch, position of the image in the epoch), so the same seed gives the
+same pixels however the stream of images is cut into calls, on a CPU and on a GPU alike. Decisions are drawn
+on the host; images then go through each operation together, grouped by operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from augsearch.ops import OPS, Floats, apply
+from augsearch.policy import Policy, Schedule
+from augsearch.randomness import uniform
+
+_SUB_POLICY, _OPERATION, _COUNT, _ORDER = range(4)
+_STREAMS_PER_POLICY = 16
+_COUNT_AT_MOST = np.array([0.2, 0.5, 1.0])  # PBA, section 3.2: 0, 1 or 2 operations with p = .2, .3, .5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to each image: up to K operations, one after the other.
+
+    operation: (B, K) index into `names`, -1 for none. magnitude: (B, K), signed. noise: (B, K, 2).
+    """
+
+    names: tuple[str, ...]
+    operation: NDArray[np.int64]
+    magnitude: Floats
+    noise: Floats
+
+
+class Augment:
+    """Applies a policy, a schedule, or several of them one after the other.
+
+    Args:
+        policy: what to apply; a sequence is applied in its order.
+        seed: the same seed, the same pixels.
+        batch_size: for policies drawn by "batch": images at positions [k * batch_size, (k + 1) * batch_size) of
+            an epoch share a sub-policy.
+        fill: colour outside the frame; the dialect's when absent (give the data set's mean for PBA).
+        one_sided_rotate: Tuun's released code never turns Rotate's sign; the default draws it, as for shears.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | Schedule | Sequence[Policy | Schedule],
+        *,
+        seed: int = 0,
+        batch_size: int = 128,
+        fill: int | tuple[int, ...] | None = None,
+        one_sided_rotate: bool = False,
+    ) -> None:
+        self.parts = (policy,) if isinstance(policy, (Policy, Schedule)) else tuple(policy)
+        self.seed = seed
+        self.batch_size = batch_size
+        self.fill = fill
+        self.one_sided_rotate = one_sided_rotate
+        self._next = (0, 0)  # epoch, position
+
+    def __call__(self, images: Tensor, *, epoch: int = 0, position: int | None = None) -> Tensor:
+        """(B, C, H, W) uint8 -> the same, augmented.
+
+        position: the first image's place in its epoch. Without it images are counted from one call to the
+        next, starting at 0 whenever `epoch` changes.
+        """
+        if position is None:
+            position = self._next[1] if self._next[0] == epoch else 0
+        self._next = (epoch, position + len(images))
+        for i, part in enumerate(self.parts):
+            policy = part.at(epoch) if isinstance(part, Schedule) else part
+            plan = self._plan(policy, len(images), epoch, position, i * _STREAMS_PER_POLICY)
+            images = perform(plan, images, policy, self.fill)
+        return images
+
+    def _plan(self, policy: Policy, count: int, epoch: int, position: int, stream: int) -> Plan:
+        where = np.arange(position, position + count)
+        rows = self._rows(policy, where, epoch, stream)  # (B, K): which operation of the flat list, or -1
+        flat = [operation for sub_policy in policy.sub_policies for operation in sub_policy.operations]
+        names = tuple(operation.name for operation in flat)
+        strength = np.array([operation.magnitude for operation in flat] + [0.0])[rows]
+        signed = np.array([policy.dialect in OPS[o.name].signed and not self._one_sided(o.name) for o in flat] + [False])
+        draws = uniform(self.seed, stream + _OPERATION, epoch, where[:, None], np.arange(rows.shape[1])[None, :])
+        if policy.draw != "count":
+            chance = np.array([_chance(policy, o.name, o.probability, o.magnitude) for o in flat] + [0.0])[rows]
+            rows = np.where(draws[..., 0] < chance, rows, -1)
+        sign = np.where(signed[rows] & (draws[..., 1] < 0.5), -1.0, 1.0)
+        return Plan(names, rows, strength * sign, draws[..., 2:])
+
+    def _one_sided(self, name: str) -> bool:
+        return self.one_sided_rotate and name == "Rotate"
+
+    def _rows(self, policy: Policy, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
+        """(B, K) indices into the flat list of operations: the ones that an image may get, in order."""
+        if policy.draw == "count":
+            return self._counted(policy, where, epoch, stream)
+        lengths = [len(sub_policy.operations) for sub_policy in policy.sub_policies]
+        table = np.full((len(lengths), max(max(lengths), 1)), -1)
+        first = np.cumsum([0, *lengths])
+        for i, length in enumerate(lengths):
+            table[i, :length] = np.arange(first[i], first[i] + length)
+        draws = where // self.batch_size if policy.draw == "batch" else where
+        chosen = uniform(self.seed, stream + _SUB_POLICY, epoch, draws)[:, 0] * len(lengths)
+        return table[chosen.astype(np.int64)]
+
+    def _counted(self, policy: Policy, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
+        """PBA: trying shuffled operations until `count` were applied is keeping the `count` accepted ones of lowest key."""
+        flat = [sub_policy.operations[0] for sub_policy in policy.sub_policies]
+        chance = np.array([_chance(policy, o.name, o.probability, o.magnitude) for o in flat])
+        draws = uniform(self.seed, stream + _ORDER, epoch, where[:, None], np.arange(len(flat))[None, :])
+        key = np.where(draws[..., 0] < chance, draws[..., 1], np.inf)
+        count = np.searchsorted(_COUNT_AT_MOST, uniform(self.seed, stream + _COUNT, epoch, where)[:, 0], side="right")
+        slots = min(2, len(flat))
+        order = np.argsort(key, axis=1, kind="stable")[:, :slots]
+        accepted = np.isfinite(np.take_along_axis(key, order, 1)) & (np.arange(slots) < count[:, None])
+        return np.where(accepted, order, -1)
+
+
+def _chance(policy: Policy, name: str, probability: float, magnitude: float) -> float:
+    """Tuun's RandomHorizontalFlip has its magnitude as a second probability."""
+    return probability * magnitude if name == "HorizontalFlip" and policy.dialect == "tuun" else probability
+
+
+def perform(plan: Plan, images: Tensor, policy: Policy, fill: int | tuple[int, ...] | None = None) -> Tensor:
+    """Apply a plan: for each of its steps, the images of each operation together."""
+    out = images
+    for k in range(plan.operation.shape[1]):
+        step = plan.operation[:, k]
+        for name in dict.fromkeys(plan.names[i] for i in np.unique(step[step >= 0])):
+            rows = [i for i, other in enumerate(plan.names) if other == name]
+            hit = np.flatnonzero(np.isin(step, rows))
+            if out is images:
+                out = images.clone()
+            at = torch.from_numpy(hit).to(images.device)
+            magnitude, noise = plan.magnitude[hit, k], plan.noise[hit, k]
+            out[at] = apply(out[at], name, magnitude, dialect=policy.dialect, noise=noise, fill=fill)
+    return out

@@ -1,0 +1,29 @@
+"""The errors that are for people: one line each, with the value, the field and what is allowed.
+
+`AugsearchError` and its children end a command with their message alone; anything else that escapes is a
+bug of this project and keeps its traceback.
+"""
+
+
+class AugsearchError(Exception):
+    """Something that the user can put right; the message says what and how."""
+
+
+class SettingsError(AugsearchError):
+    """A setting in params.yaml that is missing, unknown, of the wrong type or impossible."""
+
+
+class PolicyError(AugsearchError):
+    """A policy, or a policy file, that cannot mean anything."""
+
+
+class DataError(AugsearchError):
+    """A data set that cannot be read or does not hold what it should."""
+
+
+class JournalError(AugsearchError):
+    """A journal that is in use by another search, or does not belong to this one."""
+
+
+class SearchError(AugsearchError):
+    """A search that cannot go on, such as one whose trials all fail."""

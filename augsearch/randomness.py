@@ -1,0 +1,45 @@
+"""Random numbers that depend on where they are used, not on when: Philox4x32-10.
+
+A counter-based generator (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011)
+turns (seed, epoch, position, stream) into the same numbers whoever asks, in whatever order and however a
+batch is split. It runs on the host, so that every device sees the same draws.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = 0x9E3779B9, 0xBB67AE85
+_LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
+    """counter (..., 4) of 32-bit words, key two 32-bit words -> (..., 4) random 32-bit words."""
+    c0, c1, c2, c3 = (counter[..., i] for i in range(4))
+    k0, k1 = key
+    for _ in range(10):
+        left, right = _M0 * c0, _M1 * c2
+        c0, c1, c2, c3 = (
+            (right >> _SHIFT) ^ c1 ^ np.uint64(k0),
+            right & _LOW,
+            (left >> _SHIFT) ^ c3 ^ np.uint64(k1),
+            left & _LOW,
+        )
+        k0, k1 = (k0 + _W0) & 0xFFFFFFFF, (k1 + _W1) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], -1)
+
+
+def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: ArrayLike = 0) -> NDArray[np.float64]:
+    """Four numbers in [0, 1) for each (position, slot), broadcast together: shape (..., 4).
+
+    `stream` keeps uses apart that share seed, epoch and position.
+    """
+    where, which = np.broadcast_arrays(np.asarray(position, np.uint64), np.asarray(slot, np.uint64))
+    counter = np.empty((*where.shape, 4), np.uint64)
+    counter[..., 0] = where & _LOW
+    counter[..., 1] = which & _LOW
+    counter[..., 2] = epoch & 0xFFFFFFFF
+    counter[..., 3] = stream & 0xFFFFFFFF
+    return philox(counter, (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF)) / 2.0**32

@@ -1,0 +1,68 @@
+"""The protocol of every search: ask for trials, tell their scores, name the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from augsearch.policy import Policy
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training to be judged."""
+
+    id: int
+    """Counted from 0 in the order of asking."""
+    policy: Policy
+    seed: int
+    """Of the training."""
+
+
+class Searcher(Protocol):
+    """Same seed and same told scores, same next proposals.
+
+    Proposals depend on the trials asked and told so far, taken in the order of their ids: within a batch it
+    does not matter which trial ends first.
+    """
+
+    def ask(self, n: int) -> list[Trial]:
+        """The next n trials, with those still running in mind."""
+        ...
+
+    def tell(self, trial_id: int, score: float | None) -> None:
+        """A trial's score in [0, 1], higher is better; None: it failed."""
+        ...
+
+    def ranking(self) -> list[int]:
+        """Ids of the trials that have a score, best first, as far as the searcher can tell."""
+        ...
+
+
+def training_seed(seed: int, *path: int) -> int:
+    """A seed for one training, different for every path of numbers."""
+    return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0])
+
+
+class Scores:
+    """Trials asked for, and what was told of them: the part that all searchers share."""
+
+    def __init__(self) -> None:
+        self.trials: list[Trial] = []
+        self.told: dict[int, float | None] = {}
+
+    def tell(self, trial_id: int, score: float | None) -> None:
+        if not 0 <= trial_id < len(self.trials):
+            raise KeyError(f"trial {trial_id} was never asked for")
+        if score is not None and not np.isfinite(score):
+            raise ValueError(f"trial {trial_id}: score {score}; must be finite, or None for a failed trial")
+        self.told[trial_id] = score
+
+    def finished(self) -> list[int]:
+        """Ids with a score, in order."""
+        return [i for i in sorted(self.told) if self.told[i] is not None]
+
+    def ranking(self) -> list[int]:
+        return sorted(self.finished(), key=lambda i: (-(self.told[i] or 0.0), i))

@@ -1,0 +1,99 @@
+"""One trial or retraining, from settings to scores: what a slot runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from augsearch import datasets, networks
+from augsearch.config import NetworkSettings, Settings
+from augsearch.datasets import Card, Part
+from augsearch.journal import code_version, fingerprint
+from augsearch.policy import Policy
+from augsearch.trainer import NotFiniteError, Normalisation, Trained, train
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What became of a training."""
+
+    score: float | None
+    """Validation accuracy after the last epoch, in [0, 1]; None: it failed."""
+    accuracy: tuple[float, ...]
+    """After each epoch."""
+    seconds: float
+    started: float
+    """Unix time."""
+    failure: str | None = None
+
+
+@lru_cache(maxsize=1)
+def _visible(folder: Path) -> tuple[Part, Part, Card]:
+    """Train and validation parts, once for each process. The test part is not among them: it is sealed."""
+    return (
+        datasets.load_part(folder / "train.npz"),
+        datasets.load_part(folder / "val.npz"),
+        datasets.load_card(folder / "card.json"),
+    )
+
+
+def new_network(settings: NetworkSettings, card: Card, seed: int) -> nn.Module:
+    """The network with its first weights, which depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return networks.build(settings.name, classes=len(card.classes), channels=card.channels, width=settings.width)
+
+
+def normalisation(card: Card) -> Normalisation:
+    return Normalisation(card.mean, card.std)
+
+
+def train_policy(
+    policy: Policy | None,
+    seed: int,
+    settings: Settings,
+    folder: Path,
+    device: str,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> Trained:
+    """Train a fresh network with a policy on the prepared data set in `folder`."""
+    if torch.device(device).type == "cpu":
+        torch.set_num_threads(1)  # trials run side by side; two busy threads each would fight over the cores
+    part, validation, card = _visible(folder)
+    model = new_network(settings.network, card, seed)
+    return train(
+        model, part, validation, policy, settings.train, normalisation(card), seed=seed, device=device, on_epoch=on_epoch
+    )
+
+
+def run_trial(policy: Policy | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:
+    """`train_policy`, where a loss that is no number or a full memory is a failed trial, not the end of the search."""
+    started, clock = time.time(), time.perf_counter()
+    try:
+        trained = train_policy(policy, seed, settings, folder, device)
+    except (NotFiniteError, torch.OutOfMemoryError) as error:
+        return TrialResult(None, (), time.perf_counter() - clock, started, f"{type(error).__name__}: {error}")
+    return TrialResult(trained.accuracy[-1], trained.accuracy, trained.seconds, started)
+
+
+def training_fingerprint(settings: Settings, card: Card, **more: object) -> str:
+    """Of everything that a training's outcome depends on: data, network, recipe, seed, code, and what else is given."""
+    return fingerprint(
+        data=card.fingerprint,
+        network=settings.network.model_dump(),
+        train=settings.train.model_dump(),
+        seed=settings.seed,
+        code=code_version(),
+        **more,
+    )
+
+
+def as_record(result: TrialResult) -> dict[str, object]:
+    """For the journal."""
+    return asdict(result) | {"accuracy": [round(a, 6) for a in result.accuracy]}

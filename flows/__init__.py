@@ -1,0 +1,23 @@
+"""The order of work, and nothing else: one flow for each DVC stage, and `pipeline`, which chains them.
+
+Importing this package sets what has to be in the environment before torch, Prefect and MLflow start; whatever
+is set already stays.
+"""
+
+import os
+
+_DEFAULTS = {
+    # Two busy threads on two shared cores cost up to a hundred times; trials run side by side instead.
+    "OMP_NUM_THREADS": "1",
+    # No telemetry unless somebody asks for it.
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DVC_NO_ANALYTICS": "1",
+    # Each trial has a line of its own from the flow; two more for each task say nothing new.
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+for _name, _value in _DEFAULTS.items():
+    os.environ.setdefault(_name, _value)

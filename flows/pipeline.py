@@ -1,0 +1,23 @@
+"""The four stages as one flow: what a deployment runs. DVC is told afterwards what they made."""
+
+from prefect import flow
+
+from flows import stage
+from flows.prepare import prepare
+from flows.retrain import retrain
+from flows.search import search
+from flows.tabulate import tabulate
+from tasks.versioning import record
+
+
+@flow(name="pipeline")
+def pipeline(params: str = "params.yaml") -> None:
+    prepare(params)
+    search(params)
+    retrain(params)
+    tabulate(params)
+    record()
+
+
+if __name__ == "__main__":
+    stage.run(pipeline)

@@ -1,0 +1,22 @@
+"""Stage 3: every arm of the table, trained on fresh seeds."""
+
+from prefect import flow
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from augsearch.config import load
+from flows import stage
+from tasks.retrain import open_retraining
+from tasks.slots import free_slots
+
+
+@flow(name="retrain", task_runner=ProcessPoolTaskRunner())
+def retrain(params: str = "params.yaml") -> None:
+    settings = load(params)
+    slots = free_slots(settings.slots)
+    with open_retraining(settings) as retraining:
+        retraining.run(slots)
+        retraining.register_champion()
+
+
+if __name__ == "__main__":
+    stage.run(retrain)

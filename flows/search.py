@@ -1,0 +1,26 @@
+"""Stage 2: each search method proposes policies in batches; each batch is mapped onto the slots."""
+
+from prefect import flow
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from augsearch.config import load
+from flows import stage
+from tasks.search import open_search, save_searches
+from tasks.slots import free_slots
+
+
+@flow(name="search", task_runner=ProcessPoolTaskRunner())
+def search(params: str = "params.yaml") -> None:
+    settings = load(params)
+    slots = free_slots(settings.slots)
+    outcomes = {}
+    for method in settings.search.methods:
+        with open_search(method, settings) as running:
+            while trials := running.next_batch():
+                running.run(trials, slots)
+            outcomes[method] = running.choose(slots)
+    save_searches(outcomes)
+
+
+if __name__ == "__main__":
+    stage.run(search)

@@ -1,0 +1,13 @@
+"""Where everything lies, relative to the checkout; dvc.yaml names the same places."""
+
+from pathlib import Path
+
+DATA = Path("data")
+JOURNALS = Path("models/journals")
+POLICIES = Path("models/policies")
+SEARCHES = Path("models/search.json")
+RETRAIN_JOURNAL = Path("models/retrain.jsonl")
+RETRAINED = Path("models/retrain.json")
+WEIGHTS = Path("models/weights")
+ARMS = Path("models/arms")
+REPORTS = Path("reports")

@@ -1,0 +1,167 @@
+"""Every arm trained on fresh seeds: policies in, weights and validation scores out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from augsearch import arms, datasets, policy
+from augsearch.config import Settings
+from augsearch.datasets import Card
+from augsearch.errors import SearchError
+from augsearch.files import replacing, write_text
+from augsearch.journal import Journal, fingerprint
+from augsearch.pictures import describe, policy_grid
+from augsearch.policy import Policy
+from augsearch.searchers.base import training_seed
+from augsearch.trainer import Classifier
+from augsearch.trials import new_network, normalisation, train_policy, training_fingerprint
+from tasks import paths
+from tasks.slots import on_slots
+from tasks.tracking import Tracker
+
+_RETRAINING = 2_000_000  # in the path of a training seed: no search has used these
+
+
+def weights_file(arm: str, repeat: int) -> Path:
+    return paths.WEIGHTS / f"{arm}-{repeat}.pt"
+
+
+@task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
+def retrain_task(
+    arm: str, repeat: int, policy: Policy | None, seed: int, settings: Settings, device: str
+) -> dict[str, Any]:
+    """Train one arm once and keep its weights."""
+    started = time.time()
+    trained = train_policy(policy, seed, settings, paths.DATA, device)
+    state = {name: value.cpu() for name, value in trained.model.state_dict().items()}
+    with replacing(weights_file(arm, repeat)) as temporary:
+        torch.save(state, temporary)
+    accuracy = [round(a, 6) for a in trained.accuracy]
+    return {"val_accuracy": accuracy[-1], "accuracy": accuracy, "seconds": trained.seconds, "started": started}
+
+
+@contextmanager
+def open_retraining(settings: Settings) -> Iterator[Retraining]:
+    card = datasets.load_card(paths.DATA / "card.json")
+    mark = training_fingerprint(settings, card, kind="retrain")
+    with Journal.open(paths.RETRAIN_JOURNAL, mark, get_run_logger().warning) as journal:
+        tracker = Tracker(card.name, "retrain", mark, {"kind": "retrain"})
+        try:
+            yield Retraining(settings, card, journal, tracker)
+        except BaseException:
+            tracker.interrupted()
+            raise
+
+
+class Retraining:
+    def __init__(self, settings: Settings, card: Card, journal: Journal, tracker: Tracker) -> None:
+        self.settings = settings
+        self.card = card
+        self.journal = journal
+        self.tracker = tracker
+        self.policies = {arm: arms.policy_of(arm, self._part) for arm in settings.retrain.arms}
+        self.marks = {arm: fingerprint(policy=p and policy.to_dict(p)) for arm, p in self.policies.items()}
+        self.records = {
+            (r["arm"], r["repeat"]): r
+            for r in journal.records
+            if self.marks.get(r["arm"]) == r["policy"] and weights_file(r["arm"], r["repeat"]).exists()
+        }
+        self._log = get_run_logger()
+
+    def _part(self, name: str) -> Policy:
+        if name == "etp":
+            return arms.expert_policy(self.settings.dataset.name, self.settings.retrain.etp)
+        found = policy.load_policy(paths.POLICIES / f"{name}.json")
+        assert isinstance(found, Policy)  # these searches find policies
+        return found
+
+    def run(self, slots: Sequence[str]) -> None:
+        """Train what is not in the journal yet, track it, and write the summary."""
+        wanted = [(arm, k) for k in range(self.settings.retrain.seeds) for arm in self.policies]
+        new = [pair for pair in wanted if pair not in self.records]
+        calls = [
+            {"arm": arm, "repeat": k, "policy": self.policies[arm], "seed": self._seed(k), "settings": self.settings}
+            for arm, k in new
+        ]
+        started = time.perf_counter()
+        for done, (index, result) in enumerate(on_slots(retrain_task, calls, slots), 1):
+            arm, k = new[index]
+            if isinstance(result, BaseException):
+                raise SearchError(f"retraining {arm} {k} failed: {type(result).__name__}: {result}")
+            record = {"arm": arm, "repeat": k, "seed": self._seed(k), "policy": self.marks[arm], **result}
+            self.journal.append(record)
+            self.records[arm, k] = record
+            left = (len(new) - done) * (time.perf_counter() - started) / done
+            so_far = len(wanted) - len(new) + done
+            self._log.info(
+                f"retrain {so_far}/{len(wanted)}: {arm} {k} {100 * result['val_accuracy']:.1f} %; "
+                f"{int(left // 60)}:{int(left % 60):02d} left"
+            )
+        for arm, k in wanted:
+            self._track(arm, k)
+        self._save(wanted)
+
+    def _seed(self, repeat: int) -> int:
+        """The same for every arm: differences between arms are paired."""
+        return training_seed(self.settings.seed, _RETRAINING, repeat)
+
+    def _track(self, arm: str, repeat: int) -> None:
+        record, found = self.records[arm, repeat], self.policies[arm]
+        self.tracker.child(
+            f"{arm} {repeat} {self.marks[arm][:8]}",
+            name=f"{arm} {repeat}",
+            started=record["started"],
+            seconds=record["seconds"],
+            params={"arm": arm, "seed": record["seed"], "policy": describe(found) if found else "none"},
+            metrics={"val_accuracy": record["val_accuracy"], "seconds": record["seconds"]},
+            curves={"epoch_val_accuracy": record["accuracy"]},
+            tags={"arm": arm, "kind": "retrain"},
+        )
+
+    def _save(self, wanted: list[tuple[str, int]]) -> None:
+        keys = ("arm", "repeat", "seed", "val_accuracy", "seconds")
+        rows = [{key: self.records[pair][key] for key in keys} for pair in wanted]
+        write_text(paths.RETRAINED, json.dumps(rows, indent=1) + "\n")
+        for file in paths.WEIGHTS.glob("*.pt"):
+            if file not in {weights_file(*pair) for pair in wanted}:
+                file.unlink()
+        for arm, found in self.policies.items():
+            if found is not None:
+                policy.save(found, paths.ARMS / f"{arm}.json")
+        for file in paths.ARMS.glob("*.json"):
+            if self.policies.get(file.stem) is None:
+                file.unlink()
+
+    def register_champion(self) -> None:
+        """Log and register a model of the arm that is best on the validation part; the test part stays sealed."""
+        means = {
+            arm: float(np.mean([r["val_accuracy"] for (a, _), r in self.records.items() if a == arm])) for arm in self.policies
+        }
+        arm = max(means, key=lambda a: means[a])
+        name, mark = f"augsearch-{self.card.name}", f"{arm} {self.marks[arm][:8]}"
+        if self.tracker.tag("champion") != mark:
+            network = new_network(self.settings.network, self.card, 0)
+            network.load_state_dict(torch.load(weights_file(arm, 0), weights_only=True))
+            classifier = Classifier(network, normalisation(self.card)).eval()
+            example = datasets.load_part(paths.DATA / "val.npz").images[:4]
+            version = self.tracker.register(classifier, example, name, {"arm": arm})
+            self._log.info(f"registered {name} version {version} as champion: a model of {arm}, the best on validation")
+        found = self.policies[arm]
+        if found is not None:
+            self.tracker.image(policy_grid(found, datasets.load_part(paths.DATA / "train.npz").images[:8], side=48), "policy.png")
+        self.tracker.finish(metrics={f"val_accuracy_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
+
+
+def _safe(means: dict[str, float]) -> dict[str, float]:
+    """MLflow allows no + in a metric's name."""
+    return {arm.replace("+", "_and_"): mean for arm, mean in means.items()}

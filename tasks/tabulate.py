@@ -1,0 +1,108 @@
+"""The test part is read here and nowhere else: scores of the retrained models, the table, curves and pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from augsearch import arms, datasets
+from augsearch.config import Settings
+from augsearch.figures import results_figure
+from augsearch.files import replacing, write_text
+from augsearch.provenance import provenance
+from augsearch.results import Estimate, estimate, markdown_table, search_curves
+from augsearch.trainer import predict
+from augsearch.trials import new_network, normalisation
+from tasks import paths
+from tasks.retrain import weights_file
+from tasks.tracking import Tracker
+
+
+@task(cache_policy=NO_CACHE)
+def evaluate(settings: Settings) -> pd.DataFrame:
+    """Test accuracy of every retrained model: columns dataset, arm, repeat, seed, val_accuracy, test_accuracy, seconds."""
+    card = datasets.load_card(paths.DATA / "card.json")
+    test = datasets.load_part(paths.DATA / "test.npz")
+    rows = []
+    for record in json.loads(paths.RETRAINED.read_text()):
+        network = new_network(settings.network, card, 0)
+        network.load_state_dict(torch.load(weights_file(record["arm"], record["repeat"]), weights_only=True))
+        predicted = predict(network, test, settings.train, normalisation(card))
+        rows.append({"dataset": card.name, **record, "test_accuracy": float((predicted == test.labels).mean())})
+    return pd.DataFrame(rows)
+
+
+@task(cache_policy=NO_CACHE)
+def publish(scores: pd.DataFrame, settings: Settings) -> None:
+    """Write the table and the curves under reports/, and show them in Prefect and MLflow."""
+    card = datasets.load_card(paths.DATA / "card.json")
+    confidence = settings.table.confidence
+    estimates = {
+        str(arm): estimate(list(group["test_accuracy"]), confidence) for arm, group in scores.groupby("arm", sort=False)
+    }
+    searches = json.loads(paths.SEARCHES.read_text())
+    curves = search_curves(searches)
+    summary = _summary(scores, estimates, searches)
+    table = markdown_table({card.name: {arms.label(arm): e for arm, e in estimates.items()}})
+    note = (
+        f"Test accuracy in percent, mean ± half of the {100 * confidence:g} % interval (Student's t), "
+        f"n = {settings.retrain.seeds} trainings of each arm on fresh seeds."
+    )
+    origin = "\n".join(f"- {key}: {value}" for key, value in provenance(card).items())
+    _csv(summary, paths.REPORTS / "results.csv")
+    _csv(scores, paths.REPORTS / "scores.csv")
+    _csv(curves, paths.REPORTS / "search.csv")
+    write_text(paths.REPORTS / "results.md", f"{table}\n\n{note}\n\n{origin}\n")
+    metrics = {arm: {"test_accuracy": e.mean, "low": e.low, "high": e.high, "n": e.n} for arm, e in estimates.items()}
+    write_text(paths.REPORTS / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    with replacing(paths.REPORTS / "results.png") as temporary:
+        results_figure(card.name, {arms.label(a): e for a, e in estimates.items()}, curves, confidence).savefig(
+            temporary, format="png", dpi=150
+        )
+    _show(summary, card.fingerprint, card.name, estimates)
+    get_run_logger().info(f"the table, also in {paths.REPORTS}/results.md:\n{table}")
+
+
+def _summary(scores: pd.DataFrame, estimates: Mapping[str, Estimate], searches: Mapping[str, Any]) -> pd.DataFrame:
+    """One row for each arm, accuracies in percent."""
+    rows = []
+    for arm, e in estimates.items():
+        of_arm = scores[scores["arm"] == arm]
+        used = [part for part in arm.split("+") if part in searches]
+        rows.append(
+            {
+                "dataset": of_arm["dataset"].iloc[0],
+                "arm": arm,
+                "label": arms.label(arm),
+                "test_accuracy": round(100 * e.mean, 3),
+                "low": round(100 * e.low, 3),
+                "high": round(100 * e.high, 3),
+                "n": e.n,
+                "val_accuracy": round(100 * float(of_arm["val_accuracy"].mean()), 3),
+                "search_trials": sum(len(searches[part]["trials"]) for part in used),
+                "search_seconds": round(sum(t["seconds"] for part in used for t in searches[part]["trials"]), 1),
+                "training_seconds": round(float(of_arm["seconds"].mean()), 2),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _csv(frame: pd.DataFrame, path: Path) -> None:
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def _show(summary: pd.DataFrame, mark: str, dataset: str, estimates: Mapping[str, Estimate]) -> None:
+    create_table_artifact(key="results", table=summary.to_dict("records"), description="Test accuracy of each arm")
+    tracker = Tracker(dataset, "table", mark, {"kind": "table"})
+    for file in ("results.csv", "results.md", "results.png", "scores.csv", "search.csv"):
+        tracker.artifact(paths.REPORTS / file)
+    tracker.finish(metrics={f"test_accuracy_{arm.replace('+', '_and_')}": e.mean for arm, e in estimates.items()})

@@ -1,0 +1,152 @@
+"""MLflow, in this one file: a parent run for a search, a child for each trial.
+
+Only the flow's process writes, one run at a time, so the database is never locked by ourselves. What is
+tracked is made from journals and can be made again: runs that an interruption left RUNNING are closed, and
+trials without a run are logged, whenever a search is resumed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow  # noqa: E402  (the line above must come first)
+from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+from PIL import Image  # noqa: E402
+from torch import nn  # noqa: E402
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+
+URI = "sqlite:///mlflow.db"
+ARTIFACTS = Path("mlartifacts")
+_PARENT = "mlflow.parentRunId"
+_FINGERPRINT = "augsearch.fingerprint"
+_TRIAL = "augsearch.trial"
+
+
+class Tracker:
+    """One parent run in a data set's experiment, found again by its fingerprint when a search is resumed."""
+
+    def __init__(self, experiment: str, name: str, fingerprint: str, tags: Mapping[str, str]) -> None:
+        self._client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI", URI))
+        self._experiment = self._experiment_id(experiment)
+        found = self._find(f"tags.`{_FINGERPRINT}` = '{fingerprint}'")
+        if found:
+            self.run = found[0]
+            self._client.update_run(self.run.info.run_id, status="RUNNING")
+        else:
+            self.run = self._client.create_run(
+                self._experiment, run_name=name, tags={_FINGERPRINT: fingerprint, **tags}
+            )
+        children = self._find(f"tags.`{_PARENT}` = '{self.run.info.run_id}'")
+        for child in children:
+            if child.info.status == "RUNNING":  # half written when the search was interrupted
+                self._client.set_terminated(child.info.run_id, "KILLED")
+                self._client.delete_run(child.info.run_id)
+        self.logged = {child.data.tags.get(_TRIAL): child.info.run_id for child in children if child.info.status != "RUNNING"}
+
+    def _experiment_id(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        ARTIFACTS.mkdir(exist_ok=True)
+        return str(self._client.create_experiment(name, artifact_location=ARTIFACTS.resolve().as_uri()))
+
+    def _find(self, condition: str) -> list[Run]:
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], condition, max_results=1000, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def child(
+        self,
+        key: str,
+        *,
+        name: str,
+        started: float,
+        seconds: float,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[float]],
+        tags: Mapping[str, str],
+        policy: Mapping[str, Any] | None = None,
+        picture: Image.Image | None = None,
+    ) -> None:
+        """Log one finished training, unless a run of that key is there already."""
+        if key in self.logged:
+            return
+        begin, end = round(1000 * started), round(1000 * (started + seconds))
+        run = self._client.create_run(
+            self._experiment,
+            start_time=begin,
+            run_name=name,
+            tags={_PARENT: self.run.info.run_id, _TRIAL: key, **tags},
+        )
+        run_id = run.info.run_id
+        points = [Metric(k, v, end, 0) for k, v in metrics.items()]
+        points += [Metric(k, v, end, step) for k, values in curves.items() for step, v in enumerate(values)]
+        self._client.log_batch(run_id, points, [Param(k, str(v)[:6000]) for k, v in params.items()])
+        if policy is not None:
+            self._client.log_dict(run_id, dict(policy), "policy.json")
+        if picture is not None:
+            self._client.log_image(run_id, picture, "policy.png")
+        self._client.set_terminated(run_id, "FINISHED", end)
+        self.logged[key] = run_id
+
+    def metric(self, name: str, value: float, step: int = 0) -> None:
+        self._client.log_metric(self.run.info.run_id, name, value, step=step)
+
+    def child_metric(self, key: str, name: str, value: float) -> None:
+        self._client.log_metric(self.logged[key], name, value)
+
+    def finish(
+        self, *, params: Mapping[str, object] = {}, metrics: Mapping[str, float] = {}, tags: Mapping[str, str] = {}
+    ) -> None:
+        run_id = self.run.info.run_id
+        kept = self._client.get_run(run_id).data.params  # a param cannot be written twice with another value
+        fresh = [Param(k, str(v)[:6000]) for k, v in params.items() if k not in kept]
+        self._client.log_batch(run_id, [Metric(k, v, 0, 0) for k, v in metrics.items()], fresh, [RunTag(*t) for t in tags.items()])
+        self._client.set_terminated(run_id)
+
+    def interrupted(self) -> None:
+        self._client.set_terminated(self.run.info.run_id, "KILLED")
+
+    def artifact(self, file: Path, folder: str | None = None) -> None:
+        self._client.log_artifact(self.run.info.run_id, str(file), folder)
+
+    def tag(self, name: str) -> str | None:
+        return self.run.data.tags.get(name)
+
+    def image(self, picture: Image.Image, name: str) -> None:
+        self._client.log_image(self.run.info.run_id, picture, name)
+
+    def dictionary(self, data: Mapping[str, Any], name: str) -> None:
+        self._client.log_dict(self.run.info.run_id, dict(data), name)
+
+    def register(self, model: nn.Module, example: Any, name: str, tags: Mapping[str, str]) -> str:
+        """Log a model with its signature under the parent run and register it; gives its version."""
+        import torch
+
+        mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI", URI))
+        with torch.inference_mode():
+            output = model(torch.from_numpy(example)).numpy()
+        signature = mlflow.models.infer_signature(example, output)
+        with mlflow.start_run(run_id=self.run.info.run_id):
+            info = mlflow.pytorch.log_model(
+                model, name="model", signature=signature, registered_model_name=name, pip_requirements=["torch"]
+            )
+        version = str(info.registered_model_version)
+        for key, value in tags.items():
+            self._client.set_model_version_tag(name, version, key, value)
+        self._client.set_registered_model_alias(name, "champion", version)
+        return version
