@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from augsearch.errors import SettingsError
 from augsearch.ops import OPS
 
-METHODS = ("tuun", "random")
+Method = Literal["tuun", "random"]
+METHODS: tuple[Method, ...] = get_args(Method)
 TUUN_OPERATIONS = tuple(name for name in OPS if name not in ("Cutout", "Identity", "SamplePairing"))
 
 
@@ -84,7 +85,7 @@ class ConfirmSettings(Section):
 
 
 class SearchSettings(Section):
-    methods: tuple[Literal["tuun", "random"], ...] = METHODS
+    methods: tuple[Method, ...] = METHODS
     trials: int = Field(60, ge=1)
     batch: int = Field(8, ge=1)
     """Trials proposed together."""
@@ -188,7 +189,9 @@ class Settings(Section):
         for arm in self.retrain.arms:
             for part in arm.split("+"):
                 if part in METHODS and part not in self.search.methods:
-                    raise ValueError(f"retrain.arms: {arm!r} needs {part!r} in search.methods, which has {list(self.search.methods)}")
+                    raise ValueError(
+                        f"retrain.arms: {arm!r} needs {part!r} in search.methods, which has {list(self.search.methods)}"
+                    )
         return self
 
 

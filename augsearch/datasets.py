@@ -71,6 +71,11 @@ class Card:
     fingerprint: str
     """SHA-256 over all splits' images and labels."""
 
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{sum(counts)} {split}" for split, counts in self.counts.items())
+        shape = f"{self.channels}x{self.height}x{self.width}"
+        return f"{self.name}: {sizes}; {len(self.classes)} classes, {shape}; {self.fingerprint[:12]}"
+
 
 def prepare(settings: DatasetSettings) -> tuple[dict[str, Part], Card]:
     """Make the data set that the settings name.
@@ -84,7 +89,9 @@ def prepare(settings: DatasetSettings) -> tuple[dict[str, Part], Card]:
         assert settings.name is not None  # the settings' own check
         name, raw = settings.name, DATASETS[settings.name]()
     if len(raw.parts["train"]) == 0 or len(raw.parts["val"]) == 0:
-        raise DataError(f"{raw.source}: train has {len(raw.parts['train'])} images, val {len(raw.parts['val'])}; each needs some")
+        raise DataError(
+            f"{raw.source}: train has {len(raw.parts['train'])} images, val {len(raw.parts['val'])}; each needs some"
+        )
     return raw.parts, _card(name, raw)
 
 
@@ -164,7 +171,9 @@ def _npz_part(arrays: dict[str, NDArray[Any]], split: str, path: Path) -> Part:
         )
     if labels is None or labels.size != len(images) or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         found = "missing" if labels is None else f"{labels.dtype} {labels.shape}"
-        raise DataError(f"dataset.npz: {path}: {split}_labels: {found}; must be one class >= 0 for each of {len(images)} images")
+        raise DataError(
+            f"dataset.npz: {path}: {split}_labels: {found}; must be one class >= 0 for each of {len(images)} images"
+        )
     images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     return Part(np.ascontiguousarray(images), labels.reshape(-1).astype(np.int64))
 

@@ -17,7 +17,7 @@ def results_figure(dataset: str, estimates: Mapping[str, Estimate], curves: pd.D
     """Left: each arm's test accuracy with its interval. Right: the best validation accuracy so far, by trial."""
     figure = Figure(figsize=(11, 0.5 * len(estimates) + 2.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for row, (label, e) in enumerate(estimates.items()):
+    for row, e in enumerate(estimates.values()):
         left.errorbar(100 * e.mean, row, xerr=50 * (e.high - e.low), fmt="o", capsize=4, color="#333333")
         left.annotate(str(e), (100 * e.mean, row), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9)
     left.set_yticks(range(len(estimates)), list(estimates))
@@ -27,7 +27,9 @@ def results_figure(dataset: str, estimates: Mapping[str, Estimate], curves: pd.D
     left.set_title(dataset)
     for method, group in curves.groupby("method", sort=False):
         colour = _COLOURS.get(str(method))
-        right.plot(group["trial"], group["best"], label=LABELS.get(str(method), str(method)), color=colour, drawstyle="steps-post")
+        right.plot(
+            group["trial"], group["best"], label=LABELS.get(str(method), str(method)), color=colour, drawstyle="steps-post"
+        )
         right.plot(group["trial"], group["accuracy"], ".", color=colour, alpha=0.3)
     right.set_xlabel("trials")
     right.set_ylabel("validation accuracy, %: best so far, and each trial")

@@ -157,7 +157,7 @@ def _affine_nearest(images: Tensor, matrix: Floats, fill: Tensor) -> Tensor:
 
 def _pick(images: Tensor, index: Tensor, inside: Tensor, fill: Tensor) -> Tensor:
     """Pixels by their place: index (B, H, W) into H * W, the fill colour where not inside."""
-    count, channels, height, width = images.shape
+    count, channels = images.shape[:2]
     places = index.view(count, 1, -1).expand(-1, channels, -1)
     picked = images.reshape(count, channels, -1).gather(2, places).view(images.shape)
     return torch.where(inside[:, None], picked, fill[None, :, None, None])
@@ -460,7 +460,8 @@ def _reflect(places: NDArray[np.int64], side: int) -> NDArray[np.int64]:
     if side == 1:
         return np.zeros_like(places)
     folded = np.abs(places) % (2 * side - 2)
-    return np.minimum(folded, 2 * side - 2 - folded)
+    back: NDArray[np.int64] = np.minimum(folded, 2 * side - 2 - folded)
+    return back
 
 
 def _resample(images: Tensor, places: NDArray[np.int64], weights: NDArray[np.int64], axis: int) -> Tensor:

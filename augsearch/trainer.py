@@ -77,7 +77,7 @@ def train(
         NotFiniteError: the loss is no longer a number.
     """
     started = time.perf_counter()
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     images, labels = part.tensors(device)
     batch_size = min(settings.batch_size, len(images))
     steps = len(images) // batch_size
@@ -139,7 +139,7 @@ def _batches(
             if augment is not None:
                 x = augment(x, epoch=first, position=start)
             x = normalisation(x).contiguous(memory_format=torch.channels_last)
-            yield from zip(x.split(batch_size), labels[at].split(batch_size), strict=True)
+            yield from zip(torch.split(x, batch_size), torch.split(labels[at], batch_size), strict=True)
 
 
 def _precision(settings: TrainSettings, device: str) -> torch.autocast:
@@ -158,7 +158,7 @@ def _predict(model: nn.Module, images: Tensor, normalisation: Normalisation, set
     model.eval()
     out = []
     with torch.inference_mode(), _precision(settings, device):
-        for x in images.split(_EVALUATED):
+        for x in torch.split(images, _EVALUATED):
             x = normalisation(x).contiguous(memory_format=torch.channels_last)
             out.append(model(x).argmax(1))
     return torch.cat(out)

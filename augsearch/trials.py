@@ -16,7 +16,7 @@ from augsearch.config import NetworkSettings, Settings
 from augsearch.datasets import Card, Part
 from augsearch.journal import code_version, fingerprint
 from augsearch.policy import Policy
-from augsearch.trainer import NotFiniteError, Normalisation, Trained, train
+from augsearch.trainer import Normalisation, NotFiniteError, Trained, train
 
 
 @dataclass(frozen=True)

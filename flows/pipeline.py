@@ -7,10 +7,12 @@ from flows.prepare import prepare
 from flows.retrain import retrain
 from flows.search import search
 from flows.tabulate import tabulate
+from tasks.errors import mendable
 from tasks.versioning import record
 
 
 @flow(name="pipeline")
+@mendable
 def pipeline(params: str = "params.yaml") -> None:
     prepare(params)
     search(params)

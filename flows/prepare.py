@@ -1,15 +1,18 @@
 """Stage 1: the data set that params.yaml names, packed, split and fingerprinted, into data/."""
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from augsearch.config import load
 from flows import stage
+from tasks.errors import mendable
 from tasks.prepare import prepare_data
 
 
 @flow(name="prepare")
+@mendable
 def prepare(params: str = "params.yaml") -> None:
-    prepare_data(load(params).dataset)
+    card = prepare_data(load(params).dataset)
+    get_run_logger().info(str(card))
 
 
 if __name__ == "__main__":

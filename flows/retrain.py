@@ -5,11 +5,13 @@ from prefect.task_runners import ProcessPoolTaskRunner
 
 from augsearch.config import load
 from flows import stage
+from tasks.errors import mendable
 from tasks.retrain import open_retraining
 from tasks.slots import free_slots
 
 
-@flow(name="retrain", task_runner=ProcessPoolTaskRunner())
+@flow(name="retrain", task_runner=ProcessPoolTaskRunner())  # type: ignore[arg-type]  # its future type is invariant
+@mendable
 def retrain(params: str = "params.yaml") -> None:
     settings = load(params)
     slots = free_slots(settings.slots)

@@ -5,15 +5,17 @@ from prefect.task_runners import ProcessPoolTaskRunner
 
 from augsearch.config import load
 from flows import stage
-from tasks.search import open_search, save_searches
+from tasks.errors import mendable
+from tasks.search import Outcome, open_search, save_searches
 from tasks.slots import free_slots
 
 
-@flow(name="search", task_runner=ProcessPoolTaskRunner())
+@flow(name="search", task_runner=ProcessPoolTaskRunner())  # type: ignore[arg-type]  # its future type is invariant
+@mendable
 def search(params: str = "params.yaml") -> None:
     settings = load(params)
     slots = free_slots(settings.slots)
-    outcomes = {}
+    outcomes: dict[str, Outcome] = {}
     for method in settings.search.methods:
         with open_search(method, settings) as running:
             while trials := running.next_batch():

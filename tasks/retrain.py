@@ -37,9 +37,7 @@ def weights_file(arm: str, repeat: int) -> Path:
 
 
 @task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
-def retrain_task(
-    arm: str, repeat: int, policy: Policy | None, seed: int, settings: Settings, device: str
-) -> dict[str, Any]:
+def retrain_task(arm: str, repeat: int, policy: Policy | None, seed: int, settings: Settings, device: str) -> dict[str, Any]:
     """Train one arm once and keep its weights."""
     started = time.time()
     trained = train_policy(policy, seed, settings, paths.DATA, device)
@@ -158,7 +156,9 @@ class Retraining:
             self._log.info(f"registered {name} version {version} as champion: a model of {arm}, the best on validation")
         found = self.policies[arm]
         if found is not None:
-            self.tracker.image(policy_grid(found, datasets.load_part(paths.DATA / "train.npz").images[:8], side=48), "policy.png")
+            self.tracker.image(
+                policy_grid(found, datasets.load_part(paths.DATA / "train.npz").images[:8], side=48), "policy.png"
+            )
         self.tracker.finish(metrics={f"val_accuracy_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +99,9 @@ class RunningSearch:
         for index, result in on_slots(trial_task, calls, slots):
             trial = new[index]
             result = _or_failure(result)
-            self.journal.append({"trial": trial.id, "seed": trial.seed, **as_record(result), "policy": policy.to_dict(trial.policy)})
+            self.journal.append(
+                {"trial": trial.id, "seed": trial.seed, **as_record(result), "policy": policy.to_dict(trial.policy)}
+            )
             self._ran += 1
             self._finish(trial, result)
             self._report(trial, result)
@@ -179,9 +181,7 @@ class RunningSearch:
 
 
 def _result(record: dict[str, Any]) -> TrialResult:
-    return TrialResult(
-        record["score"], tuple(record["accuracy"]), record["seconds"], record["started"], record["failure"]
-    )
+    return TrialResult(record["score"], tuple(record["accuracy"]), record["seconds"], record["started"], record["failure"])
 
 
 def _or_failure(result: TrialResult | BaseException) -> TrialResult:
@@ -196,7 +196,7 @@ def _minutes(seconds: float) -> str:
 
 
 @task(cache_policy=NO_CACHE)
-def save_searches(outcomes: dict[str, Outcome]) -> None:
+def save_searches(outcomes: Mapping[str, Outcome]) -> None:
     """The found policies, and the scores that the search curve is drawn from."""
     for method, outcome in outcomes.items():
         policy.save(outcome.policy, paths.POLICIES / f"{method}.json")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
@@ -41,8 +41,8 @@ def evaluate(settings: Settings) -> pd.DataFrame:
 
 
 @task(cache_policy=NO_CACHE)
-def publish(scores: pd.DataFrame, settings: Settings) -> None:
-    """Write the table and the curves under reports/, and show them in Prefect and MLflow."""
+def publish(scores: pd.DataFrame, settings: Settings) -> str:
+    """Write the table and the curves under reports/, show them in Prefect and MLflow, and give the table."""
     card = datasets.load_card(paths.DATA / "card.json")
     confidence = settings.table.confidence
     estimates = {
@@ -68,7 +68,7 @@ def publish(scores: pd.DataFrame, settings: Settings) -> None:
             temporary, format="png", dpi=150
         )
     _show(summary, card.fingerprint, card.name, estimates)
-    get_run_logger().info(f"the table, also in {paths.REPORTS}/results.md:\n{table}")
+    return table
 
 
 def _summary(scores: pd.DataFrame, estimates: Mapping[str, Estimate], searches: Mapping[str, Any]) -> pd.DataFrame:
@@ -101,7 +101,9 @@ def _csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _show(summary: pd.DataFrame, mark: str, dataset: str, estimates: Mapping[str, Estimate]) -> None:
-    create_table_artifact(key="results", table=summary.to_dict("records"), description="Test accuracy of each arm")
+    create_table_artifact(
+        key="results", table=json.loads(summary.to_json(orient="records")), description="Test accuracy of each arm"
+    )
     tracker = Tracker(dataset, "table", mark, {"kind": "table"})
     for file in ("results.csv", "results.md", "results.png", "scores.csv", "search.csv"):
         tracker.artifact(paths.REPORTS / file)

@@ -11,17 +11,14 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+import torch
+from PIL import Image
+from torch import nn
 
-import mlflow  # noqa: E402  (the line above must come first)
-from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
-from PIL import Image  # noqa: E402
-from torch import nn  # noqa: E402
-
-logging.getLogger("alembic").setLevel(logging.WARNING)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 URI = "sqlite:///mlflow.db"
 ARTIFACTS = Path("mlartifacts")
@@ -30,20 +27,33 @@ _FINGERPRINT = "augsearch.fingerprint"
 _TRIAL = "augsearch.trial"
 
 
+def _mlflow() -> Any:
+    """MLflow, imported when first used: the slots' processes never do, and it takes seconds."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow
+
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return mlflow
+
+
+def _uri() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI", URI)
+
+
 class Tracker:
     """One parent run in a data set's experiment, found again by its fingerprint when a search is resumed."""
 
     def __init__(self, experiment: str, name: str, fingerprint: str, tags: Mapping[str, str]) -> None:
-        self._client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI", URI))
+        self._entities = _mlflow().entities
+        self._client = _mlflow().MlflowClient(_uri())
         self._experiment = self._experiment_id(experiment)
         found = self._find(f"tags.`{_FINGERPRINT}` = '{fingerprint}'")
         if found:
             self.run = found[0]
             self._client.update_run(self.run.info.run_id, status="RUNNING")
         else:
-            self.run = self._client.create_run(
-                self._experiment, run_name=name, tags={_FINGERPRINT: fingerprint, **tags}
-            )
+            self.run = self._client.create_run(self._experiment, run_name=name, tags={_FINGERPRINT: fingerprint, **tags})
         children = self._find(f"tags.`{_PARENT}` = '{self.run.info.run_id}'")
         for child in children:
             if child.info.status == "RUNNING":  # half written when the search was interrupted
@@ -93,9 +103,9 @@ class Tracker:
             tags={_PARENT: self.run.info.run_id, _TRIAL: key, **tags},
         )
         run_id = run.info.run_id
-        points = [Metric(k, v, end, 0) for k, v in metrics.items()]
-        points += [Metric(k, v, end, step) for k, values in curves.items() for step, v in enumerate(values)]
-        self._client.log_batch(run_id, points, [Param(k, str(v)[:6000]) for k, v in params.items()])
+        points = [self._entities.Metric(k, v, end, 0) for k, v in metrics.items()]
+        points += [self._entities.Metric(k, v, end, step) for k, values in curves.items() for step, v in enumerate(values)]
+        self._client.log_batch(run_id, points, [self._entities.Param(k, str(v)[:6000]) for k, v in params.items()])
         if policy is not None:
             self._client.log_dict(run_id, dict(policy), "policy.json")
         if picture is not None:
@@ -114,8 +124,13 @@ class Tracker:
     ) -> None:
         run_id = self.run.info.run_id
         kept = self._client.get_run(run_id).data.params  # a param cannot be written twice with another value
-        fresh = [Param(k, str(v)[:6000]) for k, v in params.items() if k not in kept]
-        self._client.log_batch(run_id, [Metric(k, v, 0, 0) for k, v in metrics.items()], fresh, [RunTag(*t) for t in tags.items()])
+        fresh = [self._entities.Param(k, str(v)[:6000]) for k, v in params.items() if k not in kept]
+        self._client.log_batch(
+            run_id,
+            [self._entities.Metric(k, v, 0, 0) for k, v in metrics.items()],
+            fresh,
+            [self._entities.RunTag(*t) for t in tags.items()],
+        )
         self._client.set_terminated(run_id)
 
     def interrupted(self) -> None:
@@ -135,15 +150,19 @@ class Tracker:
 
     def register(self, model: nn.Module, example: Any, name: str, tags: Mapping[str, str]) -> str:
         """Log a model with its signature under the parent run and register it; gives its version."""
-        import torch
-
-        mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI", URI))
+        mlflow = _mlflow()
+        mlflow.set_tracking_uri(_uri())
         with torch.inference_mode():
             output = model(torch.from_numpy(example)).numpy()
         signature = mlflow.models.infer_signature(example, output)
         with mlflow.start_run(run_id=self.run.info.run_id):
             info = mlflow.pytorch.log_model(
-                model, name="model", signature=signature, registered_model_name=name, pip_requirements=["torch"]
+                model,
+                name="model",
+                signature=signature,
+                input_example=example,
+                registered_model_name=name,
+                pip_requirements=["torch"],
             )
         version = str(info.registered_model_version)
         for key, value in tags.items():

@@ -4,7 +4,7 @@ from torch import nn
 
 
 def small(*, classes: int, channels: int = 3, width: int = 16) -> nn.Module:
-    """Three 3x3 convolutions (width, 2 width, 2 width) with BatchNorm and ReLU, each halving the image; a mean; a linear layer."""
+    """Three 3x3 convolutions (width, 2 width, 2 width), BatchNorm, ReLU, each halving the image; a mean; a linear layer."""
 
     def block(inputs: int, outputs: int) -> nn.Sequential:
         return nn.Sequential(

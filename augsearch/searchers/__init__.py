@@ -12,9 +12,7 @@ from augsearch.searchers.space import PolicySpace
 
 
 def _tuun(space: PolicySpace, seed: int, settings: SearchSettings) -> Searcher:
-    return BayesianSearcher(
-        space, seed, initial=settings.initial, acquisition=settings.acquisition, kappa=settings.kappa
-    )
+    return BayesianSearcher(space, seed, initial=settings.initial, acquisition=settings.acquisition, kappa=settings.kappa)
 
 
 def _random(space: PolicySpace, seed: int, settings: SearchSettings) -> Searcher:

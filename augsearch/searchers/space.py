@@ -39,7 +39,9 @@ class Points:
 class PolicySpace:
     """Policies of `sub_policies` x `operations_each` slots; a slot is an operation, a probability, a magnitude."""
 
-    def __init__(self, operations: Sequence[str], sub_policies: int = 5, operations_each: int = 2, draw: Draw = "batch") -> None:
+    def __init__(
+        self, operations: Sequence[str], sub_policies: int = 5, operations_each: int = 2, draw: Draw = "batch"
+    ) -> None:
         self.operations = tuple(operations)
         self.sub_policies = sub_policies
         self.operations_each = operations_each

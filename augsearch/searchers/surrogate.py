@@ -22,7 +22,8 @@ _NOISE = np.geomspace(1e-4, 9.0, 36)  # noise variance over signal variance: at 
 def matern(distance: Floats) -> Floats:
     """Matern-5/2 correlation of distances already divided by the lengthscale."""
     r = np.sqrt(5.0) * distance
-    return (1.0 + r + r * r / 3.0) * np.exp(-r)
+    correlation: Floats = (1.0 + r + r * r / 3.0) * np.exp(-r)
+    return correlation
 
 
 class GaussianProcess:
