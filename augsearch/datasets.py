@@ -142,7 +142,7 @@ def _read_npz(settings: DatasetSettings) -> Raw:
     assert settings.npz is not None
     path = Path(settings.root) / settings.npz
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files if key == "classes" or key.partition("_")[0] in SPLITS}
     except FileNotFoundError:
         raise DataError(f"dataset.npz: {path}: no such file") from None

@@ -1,0 +1,116 @@
+"""Which image gets what: reproducible however the stream is cut, and with the right frequencies."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augsearch.augment import Augment
+from augsearch.ops import OPS
+from augsearch.policy import Draw, Operation, Policy, Schedule, Segment, SubPolicy
+from augsearch.randomness import philox, uniform
+
+
+def random_policy(seed: int, draw: Draw) -> Policy:
+    rng = np.random.default_rng(seed)
+    names = [name for name in OPS if name != "SamplePairing"]
+    each = 1 if draw == "count" else 2
+
+    def operation() -> Operation:
+        return Operation(str(rng.choice(names)), float(rng.random()), float(rng.random()))
+
+    return Policy(tuple(SubPolicy(tuple(operation() for _ in range(each))) for _ in range(6)), "tuun", draw)
+
+
+def noise_images(count: int, channels: int = 3, side: int = 8) -> torch.Tensor:
+    return torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+@given(
+    seed=st.integers(0, 2**40),
+    draw=st.sampled_from(["batch", "image", "count"]),
+    cuts=st.lists(st.integers(0, 70), max_size=4),
+    epoch=st.integers(0, 300),
+)
+def test_same_pixels_however_the_stream_is_cut(seed: int, draw: Draw, cuts: list[int], epoch: int) -> None:
+    policy, images = random_policy(seed % 1000, draw), noise_images(70)
+    whole = Augment(policy, seed=seed, batch_size=16)(images, epoch=epoch)
+    pieces = Augment(policy, seed=seed, batch_size=16)
+    bounds = [0, *sorted(cuts), 70]
+    cut = torch.cat([pieces(images[a:b], epoch=epoch) for a, b in pairwise(bounds)])
+    assert torch.equal(whole, cut)
+
+
+def test_seed_and_epoch_change_the_pixels() -> None:
+    policy, images = random_policy(0, "image"), noise_images(64)
+    base = Augment(policy, seed=1)(images, epoch=0)
+    assert not torch.equal(base, Augment(policy, seed=2)(images, epoch=0))
+    assert not torch.equal(base, Augment(policy, seed=1)(images, epoch=1))
+
+
+def test_one_sub_policy_for_a_mini_batch_each_operation_for_an_image() -> None:
+    policy = Policy((SubPolicy((Operation("Invert", 0.5, 0.0),)), SubPolicy((Operation("Identity", 1.0, 0.0),))))
+    images = torch.zeros(40 * 500, 1, 1, 1, dtype=torch.uint8)
+    inverted = (Augment(policy, seed=3, batch_size=500)(images) == 255).view(40, 500).double().mean(1)
+    chosen = inverted > 0
+    assert 8 < int(chosen.sum()) < 32  # Binomial(40, .5): outside with p < 1e-4
+    assert torch.all((inverted[chosen] - 0.5).abs() < 0.12)  # five standard deviations
+
+
+def test_signs_go_both_ways_unless_the_released_code_is_asked_for() -> None:
+    policy = Policy((SubPolicy((Operation("Rotate", 1.0, 1.0),)),))
+    image = torch.zeros(1, 1, 9, 9, dtype=torch.uint8)
+    image[0, 0, 4, 8] = 255
+    turned = Augment(policy, seed=0)(image.expand(200, -1, -1, -1))
+    up = turned[:, 0, :4].flatten(1).max(1).values > 200
+    assert 60 < int(up.sum()) < 140
+    one_sided = Augment(policy, seed=0, one_sided_rotate=True)(image.expand(200, -1, -1, -1))
+    assert len(torch.unique(one_sided, dim=0)) == 1
+
+
+def test_count_draw_has_the_papers_frequencies() -> None:
+    """Always accepted operations: 0, 1 or 2 of them with p = .2, .3, .5 (PBA, section 3.2)."""
+    operations = ("TranslateX", "TranslateY")
+    policy = Policy(tuple(SubPolicy((Operation(name, 1.0, 1.0),)) for name in operations), "pba", "count")
+    plan = Augment(policy, seed=0)._plan(policy, 20_000, 0, 0, 0)
+    counts = np.bincount((plan.operation >= 0).sum(1), minlength=3) / 20_000
+    assert np.abs(counts - [0.2, 0.3, 0.5]).max() < 0.02
+    first = plan.operation[(plan.operation >= 0).sum(1) == 1, 0]
+    assert abs(first.mean() - 0.5) < 0.03  # either is as likely to come first
+
+
+def test_schedule_follows_the_epoch() -> None:
+    keep, invert = (Policy((SubPolicy((Operation(name, 1.0, 0.0),)),)) for name in ("Identity", "Invert"))
+    augment = Augment(Schedule((Segment(1, keep), Segment(1, invert))))
+    images = noise_images(4)
+    assert torch.equal(augment(images, epoch=0), images)
+    assert torch.equal(augment(images, epoch=1), 255 - images)
+
+
+def test_policies_one_after_the_other() -> None:
+    invert = Policy((SubPolicy((Operation("Invert", 1.0, 0.0),)),))
+    images = noise_images(4)
+    assert torch.equal(Augment([invert, invert])(images), images)
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "words"),
+    [
+        ([0] * 4, (0, 0), ["6627e8d5", "e169c58d", "bc57ac4c", "9b00dbd8"]),
+        ([0xFFFFFFFF] * 4, (0xFFFFFFFF, 0xFFFFFFFF), ["408f276d", "41c83b0e", "a20bc7c6", "6d5451fd"]),
+    ],
+)
+def test_philox_known_answers(counter: list[int], key: tuple[int, int], words: list[str]) -> None:
+    """Known answers of the authors' Random123 library, philox4x32-10."""
+    assert [f"{int(word):08x}" for word in philox(np.array(counter, np.uint64), key)] == words
+
+
+def test_uniform_is_uniform_in_every_word() -> None:
+    draws = uniform(7, 1, 2, np.arange(40_000))
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    for word in draws.T:
+        assert np.abs(np.histogram(word, 20, (0, 1))[0] / 2000 - 1).max() < 0.12

@@ -1,0 +1,150 @@
+"""The conformance suite that every searcher passes, and what the Bayesian one adds."""
+
+import numpy as np
+import pytest
+
+from augsearch import searchers
+from augsearch.config import TUUN_OPERATIONS, SearchSettings
+from augsearch.policy import Policy
+from augsearch.searchers import SEARCHERS, PolicySpace, Searcher
+from augsearch.searchers.surrogate import GaussianProcess
+
+SETTINGS = SearchSettings(trials=40, initial=8, sub_policies=2, batch=4)
+
+
+def score(policy: Policy) -> float:
+    """Geometric operations help, the more the stronger; inverting hurts."""
+    good = {"Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY"}
+    operations = [o for sub_policy in policy.sub_policies for o in sub_policy.operations]
+    return float(np.mean([o.probability * ((o.name in good) * o.magnitude - (o.name == "Invert")) for o in operations]))
+
+
+def play(searcher: Searcher, batches: int, order: int = 1) -> list[float]:
+    """Ask and tell; `order` -1 tells each batch backwards."""
+    scores = []
+    for _ in range(batches):
+        trials = searcher.ask(SETTINGS.batch)
+        for trial in trials[::order]:
+            searcher.tell(trial.id, score(trial.policy))
+        scores += [score(trial.policy) for trial in trials]
+    return scores
+
+
+@pytest.fixture(params=SEARCHERS)
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def make(method: str, seed: int = 0) -> Searcher:
+    return searchers.make(method, SETTINGS, seed)
+
+
+def test_ids_count_up_and_policies_and_seeds_differ(method: str) -> None:
+    searcher = make(method)
+    play(searcher, 4)
+    trials = searcher.ask(3)
+    assert [trial.id for trial in trials] == [16, 17, 18]
+    assert len({trial.policy for trial in trials}) == 3
+    assert len({trial.seed for trial in trials}) == 3
+
+
+def test_same_seed_same_proposals(method: str) -> None:
+    """Whatever the order in which a batch ends; and another seed, other proposals."""
+    one, two, other = make(method), make(method), make(method, 1)
+    for searcher, order in ((one, 1), (two, -1), (other, 1)):
+        play(searcher, 4, order)
+    assert one.ask(4) == two.ask(4)
+    assert one.ask(4) != other.ask(4)
+
+
+def test_ranking_is_best_first_without_failures(method: str) -> None:
+    searcher = make(method)
+    play(searcher, 2)
+    for trial in searcher.ask(4):
+        searcher.tell(trial.id, None)
+    ranking = searcher.ranking()
+    assert sorted(ranking) == list(range(8))
+
+
+def test_goes_on_when_everything_fails(method: str) -> None:
+    searcher = make(method)
+    for _ in range(4):
+        for trial in searcher.ask(4):
+            searcher.tell(trial.id, None)
+    assert len(searcher.ask(4)) == 4
+    assert searcher.ranking() == []
+
+
+def test_refuses_a_score_that_is_no_number(method: str) -> None:
+    searcher = make(method)
+    searcher.ask(1)
+    with pytest.raises(ValueError, match="must be finite"):
+        searcher.tell(0, float("nan"))
+    with pytest.raises(KeyError):
+        searcher.tell(1, 0.5)
+
+
+@pytest.mark.parametrize("acquisition", ["LCB", "EI", "PI"])
+def test_bayesian_search_beats_random_search(acquisition: str) -> None:
+    gains = []
+    for seed in range(5):
+        settings = SETTINGS.model_copy(update={"acquisition": acquisition})
+        bayesian = play(searchers.make("tuun", settings, seed), 10)
+        gains.append(max(bayesian) - max(play(make("random", seed), 10)))
+    assert np.mean(gains) > 0.05
+
+
+def test_a_batch_spreads() -> None:
+    """Believing each chosen point keeps the rest of the batch from being its copies."""
+    searcher = make("tuun")
+    play(searcher, 4)
+    space = PolicySpace(TUUN_OPERATIONS, 2)
+    searcher.ask(8)
+    x = space.features(type(searcher._asked[0]).concatenate(searcher._asked[-8:]))  # type: ignore[attr-defined]
+    distances = np.linalg.norm(x[:, None] - x[None], axis=2)[np.triu_indices(8, 1)]
+    assert distances.min() > 0.05
+
+
+def test_features_ignore_the_order_of_slots() -> None:
+    space = PolicySpace(TUUN_OPERATIONS)
+    points = space.sample(3, [0])
+    order = np.random.default_rng(0).permutation(space.slots)
+    shuffled = type(points)(points.operation[:, order], points.probability[:, order], points.magnitude[:, order])
+    assert np.allclose(space.features(points), space.features(shuffled))
+
+
+def test_process_finds_the_function_and_the_noise() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random((120, 2))
+    truth = np.sin(4 * x[:, 0]) + x[:, 1]
+    process = GaussianProcess(x, truth + rng.normal(0, 0.2, 120))
+    fresh = rng.random((200, 2))
+    mean, deviation = process.predict(fresh)
+    error = mean - (np.sin(4 * fresh[:, 0]) + fresh[:, 1])
+    assert np.sqrt(np.mean(error**2)) < 0.12
+    assert np.mean(np.abs(error) < 1.96 * deviation) > 0.85
+    fitted = process.scale * np.sqrt(process.noise * process.amplitude)
+    assert 0.13 < fitted < 0.3
+
+
+def test_believing_equals_refitting_with_the_believed_point() -> None:
+    """The rank-one update against the posterior computed from scratch, at the same hyperparameters."""
+    rng = np.random.default_rng(1)
+    x, y, candidates = rng.random((20, 3)), rng.normal(size=20), rng.random((30, 3))
+    process = GaussianProcess(x, y)
+    batch = process.batch(candidates)
+    for index in (3, 17):
+        batch.believe(index)
+    seen = np.vstack([x, candidates[[3, 17]]])
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        from scipy.spatial.distance import cdist
+
+        from augsearch.searchers.surrogate import matern
+
+        return process.amplitude * matern(cdist(a, b) / process.lengthscale)
+
+    inverse = np.linalg.inv(kernel(seen, seen) + process.amplitude * process.noise * np.eye(22))
+    cross = kernel(candidates, seen)
+    variance = process.amplitude - np.einsum("mi,ij,mj->m", cross, inverse, cross)
+    assert np.allclose(batch.predict()[1], process.scale * np.sqrt(variance), rtol=1e-6)
