@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from augsearch.config import SearchSettings
-from augsearch.searchers.base import Searcher, Trial
+from augsearch.searchers.base import Searcher, Trial, training_seed
 from augsearch.searchers.bayesian import BayesianSearcher
 from augsearch.searchers.random import RandomSearcher
 from augsearch.searchers.space import PolicySpace
@@ -23,10 +23,9 @@ SEARCHERS: dict[str, Callable[[PolicySpace, int, SearchSettings], Searcher]] = {
 
 
 def make(method: str, settings: SearchSettings, seed: int) -> Searcher:
-    """The search of that name over the settings' space; each method draws its own numbers from the seed."""
+    """The search of that name over the settings' space; each method draws numbers of its own from the seed."""
     space = PolicySpace(settings.operations, settings.sub_policies, settings.operations_each, settings.draw)
-    number = list(SEARCHERS).index(method)
-    return SEARCHERS[method](space, seed * len(SEARCHERS) + number, settings)
+    return SEARCHERS[method](space, training_seed(seed, *method.encode()), settings)
 
 
 __all__ = ["SEARCHERS", "PolicySpace", "Searcher", "Trial", "make"]

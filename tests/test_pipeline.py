@@ -1,0 +1,141 @@
+"""The whole pipeline, real, on a tiny setting: `dvc repro`, then a deployment, as a user would run them."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from augsearch.policy import Policy, load_policy
+from tests.conftest import Checkout, new_checkout, stop
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], server: str) -> Checkout:
+    """A checkout in which `dvc repro` has run all four stages."""
+    checkout = new_checkout(tmp_path_factory.mktemp("checkout"), environment | {"PREFECT_API_URL": server})
+    done = checkout.run("dvc", "repro", timeout=280)
+    assert "tuun 6/6" in done.stdout + done.stderr  # progress was to be seen
+    return checkout
+
+
+def test_table_has_every_arm(reproduced: Checkout) -> None:
+    with (reproduced.root / "reports/results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["arm"] for row in rows] == ["none", "etp", "random", "tuun", "tuun+etp"]
+    assert all(row["n"] == "2" and float(row["low"]) <= float(row["test_accuracy"]) <= float(row["high"]) for row in rows)
+    assert "Tuun + ETP" in (reproduced.root / "reports/results.md").read_text()
+    assert (reproduced.root / "reports/results.png").read_bytes().startswith(b"\x89PNG")
+    assert "tuun+etp" in reproduced.run("dvc", "metrics", "show").stdout
+
+
+def test_policies_can_be_taken_away(reproduced: Checkout) -> None:
+    found = load_policy(reproduced.root / "models/policies/tuun.json")
+    appended = load_policy(reproduced.root / "models/arms/tuun+etp.json")
+    assert isinstance(found, Policy)
+    assert isinstance(appended, Policy)
+    assert len(found.sub_policies) == 2
+    first, last = appended.sub_policies[0].operations[0], appended.sub_policies[0].operations[-1]
+    assert (first.name, last) == ("Rotate", found.sub_policies[0].operations[-1])
+
+
+def test_every_trial_is_tracked(reproduced: Checkout) -> None:
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    kinds = Counter((run.data.tags["kind"], run.data.tags.get("method")) for run in runs)
+    assert kinds["search", "tuun"] == kinds["search", "random"] == 1
+    assert kinds["trial", "tuun"] == kinds["trial", "random"] == 6
+    assert kinds["retrain", None] == 1 + 5 * 2
+    trial = next(run for run in runs if run.data.tags["kind"] == "trial")
+    assert {"policy", "seed", "trial"} <= set(trial.data.params)
+    assert {"val_accuracy", "seconds"} <= set(trial.data.metrics)
+    assert len(client.get_metric_history(trial.info.run_id, "epoch_val_accuracy")) == 2
+    assert {file.path for file in client.list_artifacts(trial.info.run_id)} == {"policy.json", "policy.png"}
+
+
+def test_the_champion_can_be_loaded(reproduced: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    mlflow.set_tracking_uri(f"sqlite:///{reproduced.root}/mlflow.db")
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("augsearch-digits", "champion")
+    signature = mlflow.models.get_model_info(version.source).signature
+    assert signature.inputs.inputs[0].shape == (-1, 3, 16, 16)
+    assert signature.inputs.inputs[0].type == np.uint8
+
+
+def test_nothing_changed_nothing_runs(reproduced: Checkout) -> None:
+    before = (reproduced.root / "dvc.lock").read_bytes()
+    done = reproduced.run("dvc", "repro")
+    assert done.stdout.count("didn't change, skipping") == 4
+    assert (reproduced.root / "dvc.lock").read_bytes() == before
+
+
+def changed_stages(checkout: Checkout) -> set[str]:
+    return set(json.loads(checkout.run("dvc", "status", "--json").stdout))
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"search": {"trials": 8}}, {"search"}),
+        ({"table": {"confidence": 0.9}}, {"tabulate"}),
+        ({"slots": {"per_device": 1}}, set()),
+    ],
+)
+def test_a_setting_reruns_what_depends_on_it(reproduced: Checkout, change: dict[str, object], stages: set[str]) -> None:
+    params = reproduced.root / "params.yaml"
+    kept = params.read_text()
+    reproduced.set_params(change)
+    try:
+        assert changed_stages(reproduced) == stages
+    finally:
+        params.write_text(kept)
+
+
+def test_impossible_settings_stop_before_anything_is_touched(reproduced: Checkout) -> None:
+    params = reproduced.root / "params.yaml"
+    kept = params.read_text()
+    files = {
+        f: f.stat().st_mtime_ns for d in ("data", "models", "reports") for f in (reproduced.root / d).rglob("*") if f.is_file()
+    }
+    reproduced.set_params({"search": {"trials": 0}})
+    try:
+        done = reproduced.run("dvc", "repro", ok=False)
+        assert done.returncode != 0
+        assert "error: params.yaml: search.trials: 0; must be greater than or equal to 1" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert {f: f.stat().st_mtime_ns for f in files} == files
+    finally:
+        params.write_text(kept)
+
+
+def test_deployment_runs_the_same_flows_and_leaves_dvc_clean(reproduced: Checkout) -> None:
+    """A change of settings, made by the deployment alone: afterwards DVC has nothing left to do."""
+    reproduced.set_params({"search": {"trials": 7}})
+    reproduced.run("prefect", "work-pool", "create", "local", "--type", "process")
+    reproduced.run("prefect", "--no-prompt", "deploy", "--all")
+    worker = reproduced.start("prefect", "worker", "start", "--pool", "local", log="worker.log")
+    try:
+        done = reproduced.run("prefect", "deployment", "run", "pipeline/local", "--watch", ok=False, timeout=200)
+    finally:
+        stop(worker)
+    log = (reproduced.root / "worker.log").read_text()
+    assert done.returncode == 0, log[-4000:]
+    assert "6 of 7 trials are in the journal and do not run again" in log
+    assert changed_stages(reproduced) == set()
+    journal = (reproduced.root / "models/journals/tuun.jsonl").read_text().splitlines()
+    assert sorted(r["trial"] for r in map(json.loads, journal) if "trial" in r) == list(range(7))
+
+
+def test_the_entrypoint_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`prefect deploy` hides an ImportError behind a placeholder unless told not to."""
+    from prefect.flows import load_flow_from_entrypoint
+
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    assert load_flow_from_entrypoint("flows/pipeline.py:pipeline", use_placeholder_flow=False).name == "pipeline"
