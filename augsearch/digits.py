@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from sklearn.datasets import load_digits
 
 SIZE = 16
 COUNTS = {"train": 20, "val": 60, "test": 60}  # of each class
@@ -25,6 +23,8 @@ _ANGLE, _SHIFT, _SCALE, _NOISE = 25.0, 1.5, 0.15, 12.0
 
 def digits(seed: int = 0) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     """{split: (images (N, 3, 16, 16) uint8, labels (N,))}; the same seed, the same pixels."""
+    from sklearn.datasets import load_digits  # takes seconds to import, which only `prepare` should pay
+
     rng = np.random.default_rng(seed)
     source = load_digits()
     chosen: dict[str, list[int]] = {split: [] for split in COUNTS}
@@ -44,6 +44,8 @@ def digits(seed: int = 0) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64
 
 def _render(ink: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
     """An 8x8 digit in 0..1 -> (3, 16, 16) uint8."""
+    from scipy import ndimage
+
     angle = np.radians(rng.uniform(-_ANGLE, _ANGLE))
     shift = rng.uniform(-_SHIFT, _SHIFT, 2)
     scale = rng.uniform(1 - _SCALE, 1 + _SCALE)

@@ -2,7 +2,6 @@
 
 from prefect import flow
 
-from flows import stage
 from flows.prepare import prepare
 from flows.retrain import retrain
 from flows.search import search
@@ -19,7 +18,3 @@ def pipeline(params: str = "params.yaml") -> None:
     retrain(params)
     tabulate(params)
     record()
-
-
-if __name__ == "__main__":
-    stage.run(pipeline)

@@ -3,7 +3,6 @@
 from prefect import flow, get_run_logger
 
 from augsearch.config import load
-from flows import stage
 from tasks.errors import mendable
 from tasks.prepare import prepare_data
 
@@ -13,7 +12,3 @@ from tasks.prepare import prepare_data
 def prepare(params: str = "params.yaml") -> None:
     card = prepare_data(load(params).dataset)
     get_run_logger().info(str(card))
-
-
-if __name__ == "__main__":
-    stage.run(prepare)

@@ -4,7 +4,6 @@ from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from augsearch.config import load
-from flows import stage
 from tasks.errors import mendable
 from tasks.retrain import open_retraining
 from tasks.slots import free_slots
@@ -18,7 +17,3 @@ def retrain(params: str = "params.yaml") -> None:
     with open_retraining(settings) as retraining:
         retraining.run(slots)
         retraining.register_champion()
-
-
-if __name__ == "__main__":
-    stage.run(retrain)

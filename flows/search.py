@@ -4,7 +4,6 @@ from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from augsearch.config import load
-from flows import stage
 from tasks.errors import mendable
 from tasks.search import Outcome, open_search, save_searches
 from tasks.slots import free_slots
@@ -22,7 +21,3 @@ def search(params: str = "params.yaml") -> None:
                 running.run(trials, slots)
             outcomes[method] = running.choose(slots)
     save_searches(outcomes)
-
-
-if __name__ == "__main__":
-    stage.run(search)

@@ -3,7 +3,6 @@
 from prefect import flow, get_run_logger
 
 from augsearch.config import load
-from flows import stage
 from tasks.errors import mendable
 from tasks.tabulate import evaluate, publish
 
@@ -14,7 +13,3 @@ def tabulate(params: str = "params.yaml") -> None:
     settings = load(params)
     table = publish(evaluate(settings), settings)
     get_run_logger().info(f"the table, with its curves and pictures in reports/:\n{table}")
-
-
-if __name__ == "__main__":
-    stage.run(tabulate)

@@ -6,46 +6,28 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from augsearch import arms, datasets, policy
 from augsearch.config import Settings
 from augsearch.datasets import Card
 from augsearch.errors import SearchError
-from augsearch.files import replacing, write_text
+from augsearch.files import write_text
 from augsearch.journal import Journal, fingerprint
 from augsearch.pictures import describe, policy_grid
 from augsearch.policy import Policy
 from augsearch.searchers.base import training_seed
 from augsearch.trainer import Classifier
-from augsearch.trials import new_network, normalisation, train_policy, training_fingerprint
+from augsearch.trials import new_network, normalisation, training_fingerprint
 from tasks import paths
 from tasks.slots import on_slots
 from tasks.tracking import Tracker
+from tasks.trials import retrain_task, weights_file
 
 _RETRAINING = 2_000_000  # in the path of a training seed: no search has used these
-
-
-def weights_file(arm: str, repeat: int) -> Path:
-    return paths.WEIGHTS / f"{arm}-{repeat}.pt"
-
-
-@task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
-def retrain_task(arm: str, repeat: int, policy: Policy | None, seed: int, settings: Settings, device: str) -> dict[str, Any]:
-    """Train one arm once and keep its weights."""
-    started = time.time()
-    trained = train_policy(policy, seed, settings, paths.DATA, device)
-    state = {name: value.cpu() for name, value in trained.model.state_dict().items()}
-    with replacing(weights_file(arm, repeat)) as temporary:
-        torch.save(state, temporary)
-    accuracy = [round(a, 6) for a in trained.accuracy]
-    return {"val_accuracy": accuracy[-1], "accuracy": accuracy, "seconds": trained.seconds, "started": started}
 
 
 @contextmanager

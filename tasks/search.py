@@ -23,18 +23,13 @@ from augsearch.pictures import describe, policy_grid
 from augsearch.policy import Policy
 from augsearch.searchers import Searcher, Trial
 from augsearch.searchers.base import training_seed
-from augsearch.trials import TrialResult, as_record, run_trial, training_fingerprint
+from augsearch.trials import TrialResult, as_record, training_fingerprint
 from tasks import paths
 from tasks.slots import on_slots
 from tasks.tracking import Tracker
+from tasks.trials import trial_task
 
 _CONFIRMATION = 1_000_000  # in the path of a training seed, far from every trial's number
-
-
-@task(name="trial", task_run_name="{name}", cache_policy=NO_CACHE)
-def trial_task(name: str, policy: Policy, seed: int, settings: Settings, device: str) -> TrialResult:
-    """One training of one policy on one slot."""
-    return run_trial(policy, seed, settings, paths.DATA, device)
 
 
 @dataclass

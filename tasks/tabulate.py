@@ -22,8 +22,8 @@ from augsearch.results import Estimate, estimate, markdown_table, search_curves
 from augsearch.trainer import predict
 from augsearch.trials import new_network, normalisation
 from tasks import paths
-from tasks.retrain import weights_file
 from tasks.tracking import Tracker
+from tasks.trials import weights_file
 
 
 @task(cache_policy=NO_CACHE)

@@ -98,6 +98,16 @@ class PolicySpace:
         np.add.at(strong, at, (points.probability * points.magnitude).ravel())
         return np.hstack([often, strong[:, self._with_magnitude]])
 
+    def offspring(self, points: Points, n: int, rng: np.random.Generator) -> Points:
+        """n policies that take each sub-policy from one of two of the given policies."""
+        one, other = (points[rng.integers(len(points), size=n)] for _ in range(2))
+        from_one = np.repeat(rng.random((n, self.sub_policies)) < 0.5, self.operations_each, axis=1)
+        return Points(
+            np.where(from_one, one.operation, other.operation),
+            np.where(from_one, one.probability, other.probability),
+            np.where(from_one, one.magnitude, other.magnitude),
+        )
+
     def mutants(self, points: Points, n: int, rng: np.random.Generator) -> Points:
         """n changed copies of the given policies: a few slots of each resampled or moved."""
         parents = points[rng.integers(len(points), size=n)]

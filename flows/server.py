@@ -1,31 +1,12 @@
-"""What every stage's command has in common: settings first, one line for what the user can mend, a clean exit."""
+"""One Prefect server for a stage and the processes of its slots."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
-
-from augsearch.config import load
-from augsearch.errors import AugsearchError
-
-
-def run(stage: Callable[..., Any], params: str = "params.yaml") -> None:
-    """Run a stage's flow as a command. Exit codes: 2, something to mend; 130, stopped by Ctrl-C."""
-    try:
-        load(params)  # before a server is started or a file touched
-        with one_server():
-            stage(params)
-    except AugsearchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nstopped; what was finished is kept, and `dvc repro` goes on from there", file=sys.stderr)
-        sys.exit(130)
 
 
 @contextmanager

@@ -1,0 +1,37 @@
+"""A stage as a command: `python -m flows search [params.yaml]`.
+
+Each process of a slot imports this module again, so nothing heavy may be imported at its top.
+"""
+
+import sys
+
+STAGES = ("prepare", "search", "retrain", "tabulate", "pipeline")
+
+
+def main(arguments: list[str]) -> int:
+    """Run a stage's flow. Exit codes: 0; 2, something for the user to mend; 130, stopped by Ctrl-C."""
+    if not 1 <= len(arguments) <= 2 or arguments[0] not in STAGES:
+        print(f"usage: python -m flows {{{'|'.join(STAGES)}}} [params.yaml]", file=sys.stderr)
+        return 2
+    from importlib import import_module
+
+    from augsearch.config import load
+    from augsearch.errors import AugsearchError
+    from flows.server import one_server
+
+    stage, params = arguments[0], arguments[1] if len(arguments) > 1 else "params.yaml"
+    try:
+        load(params)  # before a server is started or a file touched
+        with one_server():
+            getattr(import_module(f"flows.{stage}"), stage)(params)
+    except AugsearchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is kept, and `dvc repro` goes on from there", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

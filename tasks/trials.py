@@ -1,0 +1,39 @@
+"""The tasks that run on slots, in processes of their own: no more is imported here than a training needs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from augsearch.config import Settings
+from augsearch.files import replacing
+from augsearch.policy import Policy
+from augsearch.trials import TrialResult, run_trial, train_policy
+from tasks import paths
+
+
+@task(name="trial", task_run_name="{name}", cache_policy=NO_CACHE)
+def trial_task(name: str, policy: Policy, seed: int, settings: Settings, device: str) -> TrialResult:
+    """One training of one policy on one slot."""
+    return run_trial(policy, seed, settings, paths.DATA, device)
+
+
+def weights_file(arm: str, repeat: int) -> Path:
+    return paths.WEIGHTS / f"{arm}-{repeat}.pt"
+
+
+@task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
+def retrain_task(arm: str, repeat: int, policy: Policy | None, seed: int, settings: Settings, device: str) -> dict[str, Any]:
+    """Train one arm once and keep its weights."""
+    started = time.time()
+    trained = train_policy(policy, seed, settings, paths.DATA, device)
+    state = {name: value.cpu() for name, value in trained.model.state_dict().items()}
+    with replacing(weights_file(arm, repeat)) as temporary:
+        torch.save(state, temporary)
+    accuracy = [round(a, 6) for a in trained.accuracy]
+    return {"val_accuracy": accuracy[-1], "accuracy": accuracy, "seconds": trained.seconds, "started": started}
