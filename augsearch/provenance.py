@@ -30,7 +30,8 @@ def _commit() -> str:
         return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        # dvc.lock is what a run itself writes
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
         return git("rev-parse", "--short=12", "HEAD") + (" with uncommitted changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "not in a git checkout"
