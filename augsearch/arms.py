@@ -42,15 +42,15 @@ def expert_policy(dataset: str | None, file: str | None) -> Policy:
     return policy
 
 
-def policy_of(arm: str, part: Callable[[str], Policy]) -> Policy | None:
+def policy_of(arm: str, part: Callable[[str], Policy | None]) -> Policy | None:
     """The policy of an arm; the expert policy comes first, whatever the order in the arm's name.
 
-    part: gives the policy of one name ("etp", "tuun").
+    part: gives the policy of one name ("etp", "tuun"); None where a search was over settings alone.
     """
     if arm == "none":
         return None
-    names = sorted(arm.split("+"), key=lambda name: name != "etp")
-    policy = part(names[0])
-    for name in names[1:]:
-        policy = policy.then(part(name))
-    return policy
+    whole: Policy | None = None
+    for name in sorted(arm.split("+"), key=lambda name: name != "etp"):
+        policy = part(name)
+        whole = policy if whole is None else whole.then(policy) if policy else whole
+    return whole

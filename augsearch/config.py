@@ -10,6 +10,7 @@ impossible values are refused with the key, the value and what is allowed.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -84,22 +85,51 @@ class ConfirmSettings(Section):
     """0 takes the best trial as it is."""
 
 
+class WarmStartSettings(Section):
+    """An earlier search to begin from."""
+
+    journal: str | None = None
+    """The journal of an earlier search, such as models/journals/tuun-1a2b3c4d.jsonl."""
+    experiment: str | None = None
+    """Or the MLflow experiment that tracked it."""
+    top: int = Field(5, ge=0)
+    """Its best policies are this search's first trials."""
+    stack: bool = False
+    """Use its scores as observations too, as long as they agree with this search's own."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> WarmStartSettings:
+        if self.journal is not None and self.experiment is not None:
+            raise ValueError("journal and experiment are both set; set one of them, the other null")
+        return self
+
+
 class SearchSettings(Section):
     methods: tuple[Method, ...] = METHODS
     trials: int = Field(60, ge=1)
+    mode: Literal["batch", "async"] = "batch"
+    """batch: proposed together, all judged before the next; async: a new one whenever a slot falls free."""
     batch: int = Field(8, ge=1)
     """Trials proposed together."""
     initial: int = Field(20, ge=1)
     """Random trials before the surrogate proposes."""
-    sub_policies: int = Field(5, ge=1)
+    sub_policies: int = Field(5, ge=0)
+    """0 searches settings alone."""
     operations_each: int = Field(2, ge=1)
     operations: tuple[str, ...] = TUUN_OPERATIONS
     """What the search may choose from."""
     draw: Literal["batch", "image"] = "batch"
-    acquisition: Literal["LCB", "EI", "PI"] = "LCB"
+    acquisition: Literal["LCB", "EI", "PI", "TS"] = "LCB"
     kappa: float = Field(1.96, ge=0)
     """LCB's weight of the uncertainty."""
+    space: dict[str, Any] = Field(default_factory=dict)
+    """Settings to search together with the policy, by dotted key (train.lr, network.width), as NNI writes spaces."""
     confirm: ConfirmSettings = ConfirmSettings()
+    warm_start: WarmStartSettings = WarmStartSettings()
+    trial_seconds: float | None = Field(None, gt=0)
+    """A trial that takes longer has failed; null: no limit. Looked at after each epoch."""
+    failures_in_a_row: int = Field(5, ge=1)
+    """As many failed trials in a row stop the search."""
 
     @field_validator("methods", "operations", mode="before")
     @classmethod
@@ -193,6 +223,25 @@ class Settings(Section):
                         f"retrain.arms: {arm!r} needs {part!r} in search.methods, which has {list(self.search.methods)}"
                     )
         return self
+
+
+def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """The settings with some replaced, by dotted key such as "train.lr"; checked like the file.
+
+    Raises:
+        SettingsError: no such setting, or a value that it cannot have.
+    """
+    data = settings.model_dump()
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        if section not in ("train", "network") or name not in data[section]:
+            known = [f"{s}.{n}" for s in ("train", "network") for n in data[s]]
+            raise SettingsError(f"search.space: {key}: unknown{_nearest(key, known)}; there are {', '.join(known)}")
+        data[section][name] = value
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise SettingsError(f"search.space: {_explain(error)}") from None
 
 
 def load(path: str | Path = "params.yaml") -> Settings:

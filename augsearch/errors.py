@@ -25,5 +25,9 @@ class JournalError(AugsearchError):
     """A journal that is in use by another search, or does not belong to this one."""
 
 
+class TimeLimitError(AugsearchError):
+    """A trial that took longer than it may."""
+
+
 class SearchError(AugsearchError):
     """A search that cannot go on, such as one whose trials all fail."""

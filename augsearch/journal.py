@@ -99,6 +99,19 @@ class Journal:
         self.close()
 
 
+def read_records(path: str | Path) -> list[dict[str, Any]]:
+    """The records of a journal that somebody else may be writing, without its first line.
+
+    Raises:
+        JournalError: there is no such journal.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return _read(file)[0][1:]
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from None
+
+
 def _locked(path: Path) -> IO[bytes]:
     file = path.open("a+b")
     try:

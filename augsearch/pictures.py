@@ -37,8 +37,10 @@ def as_picture(pixels: Images, side: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0))).resize((side, side), Image.Resampling.NEAREST)
 
 
-def describe(policy: Policy) -> str:
-    """One line: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
+def describe(policy: Policy | None) -> str:
+    """One line, "none" without a policy: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
+    if policy is None:
+        return "none"
     return " | ".join(
         " + ".join(f"{o.name} {_short(o.probability)}@{_short(o.magnitude)}" for o in sub_policy.operations)
         for sub_policy in policy.sub_policies

@@ -14,9 +14,10 @@ from torch import nn
 from augsearch import datasets, networks
 from augsearch.config import NetworkSettings, Settings
 from augsearch.datasets import Card, Part
+from augsearch.errors import TimeLimitError
 from augsearch.journal import code_version, fingerprint
 from augsearch.policy import Policy
-from augsearch.trainer import Normalisation, NotFiniteError, Trained, train
+from augsearch.trainer import Normalisation, Trained, train
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,17 @@ def train_policy(
 
 
 def run_trial(policy: Policy | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:
-    """`train_policy`, where a loss that is no number or a full memory is a failed trial, not the end of the search."""
+    """`train_policy`, where whatever goes wrong is a failed trial with its reason, not the end of the search."""
     started, clock = time.time(), time.perf_counter()
+    limit = settings.search.trial_seconds
+
+    def in_time(epoch: int, accuracy: float) -> None:
+        if limit is not None and time.perf_counter() - clock > limit:
+            raise TimeLimitError(f"longer than search.trial_seconds ({limit:g}) after epoch {epoch}")
+
     try:
-        trained = train_policy(policy, seed, settings, folder, device)
-    except (NotFiniteError, torch.OutOfMemoryError) as error:
+        trained = train_policy(policy, seed, settings, folder, device, in_time)
+    except Exception as error:
         return TrialResult(None, (), time.perf_counter() - clock, started, f"{type(error).__name__}: {error}")
     return TrialResult(trained.accuracy[-1], trained.accuracy, trained.seconds, started)
 

@@ -21,7 +21,11 @@ def main(arguments: list[str]) -> int:
 
     stage, params = arguments[0], arguments[1] if len(arguments) > 1 else "params.yaml"
     try:
-        load(params)  # before a server is started or a file touched
+        settings = load(params)  # before a server is started or a file touched
+        if settings.search.space or not settings.search.sub_policies:
+            from augsearch.searchers import check_space  # seconds to import
+
+            check_space(settings)
         with one_server():
             getattr(import_module(f"flows.{stage}"), stage)(params)
     except AugsearchError as error:

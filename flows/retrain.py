@@ -13,7 +13,6 @@ from tasks.slots import free_slots
 @mendable
 def retrain(params: str = "params.yaml") -> None:
     settings = load(params)
-    slots = free_slots(settings.slots)
-    with open_retraining(settings) as retraining:
-        retraining.run(slots)
+    with open_retraining(settings, free_slots(settings.slots)) as retraining:
+        retraining.run()
         retraining.register_champion()

@@ -1,4 +1,4 @@
-"""Stage 2: each search method proposes policies in batches; each batch is mapped onto the slots."""
+"""Stage 2: each search method proposes policies, and its trials are mapped onto the slots."""
 
 from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner
@@ -16,8 +16,7 @@ def search(params: str = "params.yaml") -> None:
     slots = free_slots(settings.slots)
     outcomes: dict[str, Outcome] = {}
     for method in settings.search.methods:
-        with open_search(method, settings) as running:
-            while trials := running.next_batch():
-                running.run(trials, slots)
-            outcomes[method] = running.choose(slots)
+        with open_search(method, settings, slots) as running:
+            running.run()
+            outcomes[method] = running.choose()
     save_searches(outcomes)

@@ -5,6 +5,7 @@ from pathlib import Path
 DATA = Path("data")
 JOURNALS = Path("models/journals")
 POLICIES = Path("models/policies")
+FOUND_SETTINGS = Path("models/settings.json")
 SEARCHES = Path("models/search.json")
 RETRAIN_JOURNAL = Path("models/retrain.jsonl")
 RETRAINED = Path("models/retrain.json")

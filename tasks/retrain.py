@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from prefect import get_run_logger
 
 from augsearch import arms, datasets, policy
-from augsearch.config import Settings
+from augsearch.config import Settings, override
 from augsearch.datasets import Card
 from augsearch.errors import SearchError
 from augsearch.files import write_text
@@ -23,7 +24,7 @@ from augsearch.searchers.base import training_seed
 from augsearch.trainer import Classifier
 from augsearch.trials import new_network, normalisation, training_fingerprint
 from tasks import paths
-from tasks.slots import on_slots
+from tasks.slots import Slots
 from tasks.tracking import Tracker
 from tasks.trials import retrain_task, weights_file
 
@@ -31,26 +32,31 @@ _RETRAINING = 2_000_000  # in the path of a training seed: no search has used th
 
 
 @contextmanager
-def open_retraining(settings: Settings) -> Iterator[Retraining]:
+def open_retraining(settings: Settings, slots: Sequence[str]) -> Iterator[Retraining]:
     card = datasets.load_card(paths.DATA / "card.json")
     mark = training_fingerprint(settings, card, kind="retrain")
     with Journal.open(paths.RETRAIN_JOURNAL, mark, get_run_logger().warning) as journal:
         tracker = Tracker(card.name, "retrain", mark, {"kind": "retrain"})
         try:
-            yield Retraining(settings, card, journal, tracker)
+            yield Retraining(settings, card, journal, tracker, Slots(retrain_task, slots))
         except BaseException:
             tracker.interrupted()
             raise
 
 
 class Retraining:
-    def __init__(self, settings: Settings, card: Card, journal: Journal, tracker: Tracker) -> None:
+    def __init__(self, settings: Settings, card: Card, journal: Journal, tracker: Tracker, slots: Slots) -> None:
         self.settings = settings
         self.card = card
         self.journal = journal
         self.tracker = tracker
+        self.slots = slots
+        found = json.loads(paths.FOUND_SETTINGS.read_text())
+        self.changes = {arm: _merged(found.get(part, {}) for part in arm.split("+")) for arm in settings.retrain.arms}
         self.policies = {arm: arms.policy_of(arm, self._part) for arm in settings.retrain.arms}
-        self.marks = {arm: fingerprint(policy=p and policy.to_dict(p)) for arm, p in self.policies.items()}
+        self.marks = {
+            arm: fingerprint(policy=p and policy.to_dict(p), settings=self.changes[arm]) for arm, p in self.policies.items()
+        }
         self.records = {
             (r["arm"], r["repeat"]): r
             for r in journal.records
@@ -58,24 +64,26 @@ class Retraining:
         }
         self._log = get_run_logger()
 
-    def _part(self, name: str) -> Policy:
+    def _part(self, name: str) -> Policy | None:
         if name == "etp":
             return arms.expert_policy(self.settings.dataset.name, self.settings.retrain.etp)
-        found = policy.load_policy(paths.POLICIES / f"{name}.json")
+        file = paths.POLICIES / f"{name}.json"
+        if not file.exists() and name in json.loads(paths.FOUND_SETTINGS.read_text()):
+            return None  # that search was over settings alone
+        found = policy.load_policy(file)
         assert isinstance(found, Policy)  # these searches find policies
         return found
 
-    def run(self, slots: Sequence[str]) -> None:
+    def run(self) -> None:
         """Train what is not in the journal yet, track it, and write the summary."""
         wanted = [(arm, k) for k in range(self.settings.retrain.seeds) for arm in self.policies]
         new = [pair for pair in wanted if pair not in self.records]
-        calls = [
-            {"arm": arm, "repeat": k, "policy": self.policies[arm], "seed": self._seed(k), "settings": self.settings}
-            for arm, k in new
-        ]
+        for arm, k in new:
+            settings = override(self.settings, self.changes[arm])
+            call = {"arm": arm, "repeat": k, "policy": self.policies[arm], "seed": self._seed(k), "settings": settings}
+            self.slots.add((arm, k), call)
         started = time.perf_counter()
-        for done, (index, result) in enumerate(on_slots(retrain_task, calls, slots), 1):
-            arm, k = new[index]
+        for done, ((arm, k), result) in enumerate(self.slots.finished(), 1):
             if isinstance(result, BaseException):
                 raise SearchError(f"retraining {arm} {k} failed: {type(result).__name__}: {result}")
             record = {"arm": arm, "repeat": k, "seed": self._seed(k), "policy": self.marks[arm], **result}
@@ -110,7 +118,7 @@ class Retraining:
 
     def _save(self, wanted: list[tuple[str, int]]) -> None:
         keys = ("arm", "repeat", "seed", "val_accuracy", "seconds")
-        rows = [{key: self.records[pair][key] for key in keys} for pair in wanted]
+        rows = [{key: self.records[pair][key] for key in keys} | {"settings": self.changes[pair[0]]} for pair in wanted]
         write_text(paths.RETRAINED, json.dumps(rows, indent=1) + "\n")
         for file in paths.WEIGHTS.glob("*.pt"):
             if file not in {weights_file(*pair) for pair in wanted}:
@@ -130,7 +138,7 @@ class Retraining:
         arm = max(means, key=lambda a: means[a])
         name, mark = f"augsearch-{self.card.name}", f"{arm} {self.marks[arm][:8]}"
         if self.tracker.tag("champion") != mark:
-            network = new_network(self.settings.network, self.card, 0)
+            network = new_network(override(self.settings, self.changes[arm]).network, self.card, 0)
             network.load_state_dict(torch.load(weights_file(arm, 0), weights_only=True))
             classifier = Classifier(network, normalisation(self.card)).eval()
             example = datasets.load_part(paths.DATA / "val.npz").images[:4]
@@ -142,6 +150,10 @@ class Retraining:
                 policy_grid(found, datasets.load_part(paths.DATA / "train.npz").images[:8], side=48), "policy.png"
             )
         self.tracker.finish(metrics={f"val_accuracy_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
+
+
+def _merged(changes: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {name: value for change in changes for name, value in change.items()}
 
 
 def _safe(means: dict[str, float]) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""Slots: the places where a training can run, each a device, and trials handed to them as they fall free."""
+"""Slots: the places where a training can run, each a device, and trainings handed to them as they fall free."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,22 +29,35 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def on_slots(
-    task: Task[..., Any], calls: Sequence[dict[str, Any]], slots: Sequence[str]
-) -> Iterator[tuple[int, Any | BaseException]]:
-    """Submit `task(**call, device=slot)` for every call; yield (index of the call, result) as they end.
+class Slots:
+    """Calls of one task, waiting, running and ended; no device ever has more of them than it has slots."""
 
-    A task that raised yields its exception. No device ever has more calls than slots.
-    """
-    free = list(slots)
-    waiting = list(enumerate(calls))[::-1]
-    running: dict[PrefectFuture[Any], tuple[int, str]] = {}
-    while waiting or running:
-        while waiting and free:
-            index, call = waiting.pop()
-            slot = free.pop(0)
-            running[task.submit(**call, device=slot)] = (index, slot)
-        done = next(iter(as_completed(list(running))))
-        index, slot = running.pop(done)
-        free.append(slot)
-        yield index, done.result(raise_on_failure=False)
+    def __init__(self, task: Task[..., Any], devices: Sequence[str]) -> None:
+        self._task = task
+        self._devices = deque(devices)
+        self._waiting: deque[tuple[Any, dict[str, Any]]] = deque()
+        self._running: dict[PrefectFuture[Any], tuple[Any, str]] = {}
+
+    def add(self, key: Any, call: dict[str, Any]) -> None:
+        """Have `task(**call, device=...)` run, at once if a slot is free."""
+        self._waiting.append((key, call))
+        self._start()
+
+    def free(self) -> int:
+        """How many more calls would start at once."""
+        return max(len(self._devices) - len(self._waiting), 0)
+
+    def finished(self) -> Iterator[tuple[Any, Any | BaseException]]:
+        """(key, result) of every call as it ends, also of calls added meanwhile; an exception where the task raised."""
+        while self._running:
+            done = next(iter(as_completed(list(self._running))))
+            key, device = self._running.pop(done)
+            self._devices.append(device)
+            self._start()
+            yield key, done.result(raise_on_failure=False)
+
+    def _start(self) -> None:
+        while self._waiting and self._devices:
+            key, call = self._waiting.popleft()
+            device = self._devices.popleft()
+            self._running[self._task.submit(**call, device=device)] = (key, device)

@@ -14,7 +14,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from augsearch import arms, datasets
-from augsearch.config import Settings
+from augsearch.config import Settings, override
 from augsearch.figures import results_figure
 from augsearch.files import replacing, write_text
 from augsearch.provenance import provenance
@@ -33,7 +33,8 @@ def evaluate(settings: Settings) -> pd.DataFrame:
     test = datasets.load_part(paths.DATA / "test.npz")
     rows = []
     for record in json.loads(paths.RETRAINED.read_text()):
-        network = new_network(settings.network, card, 0)
+        trained = override(settings, record.pop("settings"))
+        network = new_network(trained.network, card, 0)
         network.load_state_dict(torch.load(weights_file(record["arm"], record["repeat"]), weights_only=True))
         predicted = predict(network, test, settings.train, normalisation(card))
         rows.append({"dataset": card.name, **record, "test_accuracy": float((predicted == test.labels).mean())})

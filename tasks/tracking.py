@@ -17,6 +17,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from augsearch.errors import SearchError
+
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
@@ -39,6 +41,24 @@ def _mlflow() -> Any:
 
 def _uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI", URI)
+
+
+def tracked_policies(experiment: str) -> list[tuple[dict[str, Any], float]]:
+    """(policy as JSON data, validation accuracy) of every finished trial in an experiment, made by any search.
+
+    Raises:
+        SearchError: no such experiment.
+    """
+    client = _mlflow().MlflowClient(_uri())
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        raise SearchError(f"search.warm_start.experiment: {experiment!r}: no such experiment in {_uri()}")
+    tried = []
+    for run in client.search_runs([found.experiment_id], "tags.kind = 'trial'", max_results=5000):
+        if "val_accuracy" in run.data.metrics:
+            data = _mlflow().artifacts.load_dict(f"{run.info.artifact_uri}/policy.json")
+            tried.append((data, run.data.metrics["val_accuracy"]))
+    return tried
 
 
 class Tracker:

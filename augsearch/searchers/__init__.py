@@ -2,30 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from augsearch.config import SearchSettings
+import numpy as np
+
+from augsearch.config import SearchSettings, Settings, override
+from augsearch.errors import SettingsError
+from augsearch.ops import Floats
+from augsearch.policy import Policy
 from augsearch.searchers.base import Searcher, Trial, training_seed
 from augsearch.searchers.bayesian import BayesianSearcher
 from augsearch.searchers.random import RandomSearcher
-from augsearch.searchers.space import PolicySpace
+from augsearch.searchers.space import Block, PolicyBlock, Space, policy_space, read_space
 
 
-def _tuun(space: PolicySpace, seed: int, settings: SearchSettings) -> Searcher:
-    return BayesianSearcher(space, seed, initial=settings.initial, acquisition=settings.acquisition, kappa=settings.kappa)
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier search knows: rows of this search's space, best first, and their scores."""
+
+    rows: Floats  # (M, D)
+    scores: Floats  # (M,)
 
 
-def _random(space: PolicySpace, seed: int, settings: SearchSettings) -> Searcher:
+def _tuun(space: Space, seed: int, settings: SearchSettings, earlier: Earlier | None) -> Searcher:
+    warm = settings.warm_start
+    return BayesianSearcher(
+        space,
+        seed,
+        initial=settings.initial,
+        acquisition=settings.acquisition,
+        kappa=settings.kappa,
+        first=list(earlier.rows[: warm.top]) if earlier else (),
+        source=(earlier.rows, earlier.scores) if earlier and warm.stack else None,
+    )
+
+
+def _random(space: Space, seed: int, settings: SearchSettings, earlier: Earlier | None) -> Searcher:
     return RandomSearcher(space, seed)
 
 
-SEARCHERS: dict[str, Callable[[PolicySpace, int, SearchSettings], Searcher]] = {"tuun": _tuun, "random": _random}
+SEARCHERS: dict[str, Callable[[Space, int, SearchSettings, Earlier | None], Searcher]] = {"tuun": _tuun, "random": _random}
 
 
-def make(method: str, settings: SearchSettings, seed: int) -> Searcher:
+def space_of(settings: SearchSettings) -> Space:
+    """Policies, settings by dotted key, or both side by side.
+
+    Raises:
+        SettingsError: `search.space` is none, or there is nothing to search.
+    """
+    blocks: list[Block] = []
+    if settings.sub_policies:
+        blocks.append(PolicyBlock(settings.operations, settings.sub_policies, settings.operations_each, settings.draw))
+    if settings.space:
+        blocks += read_space(settings.space).blocks
+    if not blocks:
+        raise SettingsError("search: sub_policies is 0 and space is empty; there is nothing to search")
+    return Space(blocks)
+
+
+def check_space(settings: Settings) -> None:
+    """Try some trials' settings; a SettingsError names the one that cannot be."""
+    space, rng = space_of(settings.search), np.random.default_rng(0)
+    for row in [np.zeros(space.columns), np.ones(space.columns), *space.sample(30, rng)]:
+        override(settings, {name: value for name, value in space.decode(row).items() if name != "policy"})
+
+
+def make(method: str, settings: SearchSettings, seed: int, earlier: Earlier | None = None) -> Searcher:
     """The search of that name over the settings' space; each method draws numbers of its own from the seed."""
-    space = PolicySpace(settings.operations, settings.sub_policies, settings.operations_each, settings.draw)
-    return SEARCHERS[method](space, training_seed(seed, *method.encode()), settings)
+    return SEARCHERS[method](space_of(settings), training_seed(seed, *method.encode()), settings, earlier)
 
 
-__all__ = ["SEARCHERS", "PolicySpace", "Searcher", "Trial", "make"]
+def known_earlier(settings: SearchSettings, tried: Sequence[tuple[Policy, float]]) -> Earlier | None:
+    """An earlier search's (policy, score) pairs as rows of this space; policies that do not fit are left out."""
+    space = space_of(settings)
+    block = space.blocks[0]
+    if len(space.blocks) > 1 or not isinstance(block, PolicyBlock):
+        return None
+    fitting = [(row, score) for policy, score in tried if (row := block.encode(policy)) is not None]
+    if not fitting:
+        return None
+    fitting.sort(key=lambda pair: -pair[1])
+    return Earlier(np.array([row for row, _ in fitting]), np.array([score for _, score in fitting]))
+
+
+__all__ = [
+    "SEARCHERS",
+    "Earlier",
+    "Searcher",
+    "Space",
+    "Trial",
+    "check_space",
+    "known_earlier",
+    "make",
+    "policy_space",
+    "read_space",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,13 +12,23 @@ from augsearch.policy import Policy
 
 @dataclass(frozen=True)
 class Trial:
-    """One training to be judged."""
+    """One set of parameters to be judged."""
 
     id: int
     """Counted from 0 in the order of asking."""
-    policy: Policy
+    params: dict[str, Any]
+    """By name; the augmentation policy under "policy", settings of the pipeline under their dotted key."""
     seed: int
     """Of the training."""
+
+    @property
+    def policy(self) -> Policy | None:
+        return self.params.get("policy")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it changes besides the policy."""
+        return {name: value for name, value in self.params.items() if name != "policy"}
 
 
 class Searcher(Protocol):
@@ -33,7 +43,7 @@ class Searcher(Protocol):
         ...
 
     def tell(self, trial_id: int, score: float | None) -> None:
-        """A trial's score in [0, 1], higher is better; None: it failed."""
+        """A trial's score, higher is better; None: it failed."""
         ...
 
     def ranking(self) -> list[int]:
@@ -65,4 +75,9 @@ class Scores:
         return [i for i in sorted(self.told) if self.told[i] is not None]
 
     def ranking(self) -> list[int]:
-        return sorted(self.finished(), key=lambda i: (-(self.told[i] or 0.0), i))
+        def loss(trial_id: int) -> float:
+            score = self.told[trial_id]
+            assert score is not None
+            return -score
+
+        return sorted(self.finished(), key=lambda i: (loss(i), i))

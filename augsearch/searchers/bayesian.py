@@ -1,35 +1,52 @@
-"""Tuun's search: Bayesian optimisation over policies.
+"""Tuun's search: Bayesian optimisation.
 
-Whose part is whose: the space and the acquisition functions are scikit-optimize's; the features, the Gaussian
-process and the choice of a batch are this project's, because scikit-optimize's own surrogates on the 30 raw
-dimensions cost seconds to minutes for each batch and are little better than random search there.
+Whose part is whose: the acquisition functions EI, LCB and PI are scikit-optimize's, and its dimensions are
+understood as spaces. The features, the Gaussian process, the breeding of candidates and the choice of a batch
+are this project's, because scikit-optimize's own surrogates on the 30 raw dimensions of a policy cost seconds to
+minutes for each batch and are little better than random search there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.stats import spearmanr
 from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
 
 from augsearch.ops import Floats
 from augsearch.searchers.base import Scores, Trial, training_seed
-from augsearch.searchers.space import Points, PolicySpace
+from augsearch.searchers.space import Space
 from augsearch.searchers.surrogate import Batch, GaussianProcess
 
 _RANDOM, _MUTANTS, _OFFSPRING, _PARENTS = 1000, 1500, 500, 5
 _GENERATIONS, _ELITE, _KEPT, _ELITE_MUTANTS, _ELITE_OFFSPRING = 3, 50, 1000, 600, 300
 _CANDIDATE_STREAM = 1
+_GATE, _AGREEMENT = 8, 0.4  # trials told, and rank correlation, before a source's observations are used
 
 
 class BayesianSearcher(Scores):
     """`initial` random trials, then batches chosen by an acquisition function.
 
     Args:
-        acquisition: "LCB", "EI" or "PI".
+        acquisition: "LCB", "EI", "PI" or "TS" (Thompson sampling).
         kappa: LCB's weight of the standard deviation.
+        first: rows to try before anything else, such as the best of an earlier search; they count as initial.
+        source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials are told, and as long as a
+            surrogate of the source ranks them much as they turned out, its scores join the observations, brought
+            to this search's mean and spread; an unrelated source is thus left out.
     """
 
     def __init__(
-        self, space: PolicySpace, seed: int, *, initial: int = 20, acquisition: str = "LCB", kappa: float = 1.96
+        self,
+        space: Space,
+        seed: int,
+        *,
+        initial: int = 20,
+        acquisition: str = "LCB",
+        kappa: float = 1.96,
+        first: Sequence[Floats] = (),
+        source: tuple[Floats, Floats] | None = None,
     ) -> None:
         super().__init__()
         self.space = space
@@ -37,84 +54,97 @@ class BayesianSearcher(Scores):
         self.initial = initial
         self.acquisition = acquisition
         self.kappa = kappa
-        self._asked: list[Points] = []  # one row each
+        self._first = list(first)
+        self._source = source
+        self._asked: list[Floats] = []  # the row of each trial
 
     def ask(self, n: int) -> list[Trial]:
         first = len(self.trials)
-        drawn = [self.space.sample(1, [self.seed, i]) for i in range(first, min(first + n, self.initial))]
-        rest = n - len(drawn)
-        if rest and len(self.finished()) < 2:  # nothing to fit a surrogate to
-            drawn += [self.space.sample(1, [self.seed, i]) for i in range(first + len(drawn), first + n)]
-        elif rest:
-            chosen = self._propose(rest, pending=drawn)
-            drawn += [chosen[i : i + 1] for i in range(rest)]
-        new = [
-            Trial(first + k, self.space.policy(points, 0), training_seed(self.seed, first + k))
-            for k, points in enumerate(drawn)
-        ]
+        fitted = len(self.finished()) >= 2  # or there is nothing to fit a surrogate to
+        given = n if not fitted else min(n, max(self.initial - first, 0))
+        rows = [self._drawn(i) for i in range(first, first + given)]
+        if given < n:
+            rows += list(self._propose(n - given, pending=rows))
+        new = [Trial(i, self.space.decode(row), training_seed(self.seed, i)) for i, row in enumerate(rows, first)]
         self.trials += new
-        self._asked += drawn
+        self._asked += rows
         return new
+
+    def _drawn(self, i: int) -> Floats:
+        return self._first[i] if i < len(self._first) else self.space.sample(1, np.random.default_rng([self.seed, i]))[0]
 
     def ranking(self) -> list[int]:
         """By the surrogate's mean, which averages the noise of single trainings away."""
         done = self.finished()
         if len(done) < self.initial:
             return super().ranking()
-        points, loss = self._observed()
-        mean, _ = GaussianProcess(self.space.features(points), loss).predict(self.space.features(points))
+        rows, loss = self._observed()
+        mean, _ = self._fit(rows, loss).predict(self.space.features(rows))
         scored = {i: mean[k] for k, i in enumerate(sorted(self.told))}
         return sorted(done, key=lambda i: (scored[i], i))
 
-    def _observed(self) -> tuple[Points, Floats]:
+    def _fit(self, rows: Floats, loss: Floats) -> GaussianProcess:
+        if self._source is not None and len(rows) >= _GATE and self._agrees(rows, loss):
+            theirs, scores = self._source
+            spread = float(scores.std()) or 1.0
+            borrowed = loss.mean() - loss.std() * (scores - scores.mean()) / spread
+            rows, loss = np.vstack([rows, theirs]), np.r_[loss, borrowed]
+        return GaussianProcess(self.space.features(rows), loss, self.space.groups)
+
+    def _agrees(self, rows: Floats, loss: Floats) -> bool:
+        """Whether the source's surrogate ranks this search's trials much as they turned out."""
+        assert self._source is not None
+        theirs, scores = self._source
+        expected, _ = GaussianProcess(self.space.features(theirs), -scores, self.space.groups).predict(
+            self.space.features(rows)
+        )
+        return float(spearmanr(expected, loss).statistic) > _AGREEMENT
+
+    def _observed(self) -> tuple[Floats, Floats]:
         """Every told trial with its loss (minus the score); a failed one counts as the worst seen."""
         ids = sorted(self.told)
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)
-        loss = -np.array([worst if score is None else score for score in scores])
-        return Points.concatenate([self._asked[i] for i in ids]), loss
+        return np.array([self._asked[i] for i in ids]), -np.array([worst if score is None else score for score in scores])
 
-    def _propose(self, n: int, pending: list[Points]) -> Points:
-        points, loss = self._observed()
-        process = GaussianProcess(self.space.features(points), loss)
-        pending = [self._asked[t.id] for t in self.trials if t.id not in self.told] + pending
-        candidates = Points.concatenate([*pending, self._candidates(process, points, loss)])
+    def _propose(self, n: int, pending: Sequence[Floats]) -> Floats:
+        rows, loss = self._observed()
+        process = self._fit(rows, loss)
+        running = [self._asked[t.id] for t in self.trials if t.id not in self.told] + list(pending)
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, len(self.told), len(self.trials)]))
+        bred = self._candidates(process, rows, loss, rng)
+        candidates = np.vstack([*[row[None] for row in running], bred])
         batch = process.batch(self.space.features(candidates))
-        for i in range(len(pending)):
+        free = np.arange(len(candidates)) >= len(running)
+        for i in range(len(running)):
             batch.believe(i)
-        free = np.arange(len(candidates)) >= len(pending)
         chosen: list[int] = []
         for _ in range(n):
-            value = np.where(free, self._desirability(batch, float(loss.min())), -np.inf)
+            value = np.where(free, self._desirability(batch, float(loss.min()), rng), -np.inf)
             chosen.append(int(value.argmax()))
             free[chosen[-1]] = False
             batch.believe(chosen[-1])
         return candidates[chosen]
 
-    def _candidates(self, process: GaussianProcess, points: Points, loss: Floats) -> Points:
-        """Policies worth a look: random ones and relatives of the best trials, bred for a low confidence bound.
+    def _candidates(self, process: GaussianProcess, rows: Floats, loss: Floats, rng: np.random.Generator) -> Floats:
+        """Rows worth a look: random ones and relatives of the best trials, bred for a low confidence bound.
 
         In 30 dimensions random candidates and one step from the best trials leave most of what the surrogate
         already knows unused; a few generations find it.
         """
-        space, told = self.space, len(self.told)
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, told]))
-        parents = points[np.argsort(loss, kind="stable")[:_PARENTS]]
-        fresh = space.sample(_RANDOM, [self.seed, _CANDIDATE_STREAM, told])
-        pool = [fresh, space.mutants(parents, _MUTANTS, rng), space.offspring(parents, _OFFSPRING, rng)]
+        space = self.space
+        parents = rows[np.argsort(loss, kind="stable")[:_PARENTS]]
+        pool = [space.sample(_RANDOM, rng), space.mutants(parents, _MUTANTS, rng), space.offspring(parents, _OFFSPRING, rng)]
         for _ in range(_GENERATIONS):
-            everyone = Points.concatenate(pool)
+            everyone = np.vstack(pool)
             mean, deviation = process.predict(space.features(everyone))
             order = np.argsort(mean - self.kappa * deviation, kind="stable")
             elite = everyone[order[:_ELITE]]
-            pool = [
-                everyone[order[:_KEPT]],
-                space.mutants(elite, _ELITE_MUTANTS, rng),
-                space.offspring(elite, _ELITE_OFFSPRING, rng),
-            ]
-        return Points.concatenate(pool)
+            bred = [space.mutants(elite, _ELITE_MUTANTS, rng), space.offspring(elite, _ELITE_OFFSPRING, rng)]
+            pool = [everyone[order[:_KEPT]], *bred]
+        return np.vstack(pool)
 
-    def _desirability(self, batch: Batch, lowest: float) -> Floats:
+    def _desirability(self, batch: Batch, lowest: float, rng: np.random.Generator) -> Floats:
         """Higher is better, for each candidate."""
         nothing = np.zeros((1, 1))  # scikit-optimize passes it on to predict, which knows its candidates
         value: Floats
@@ -122,6 +152,8 @@ class BayesianSearcher(Scores):
             value = -gaussian_lcb(nothing, batch, kappa=self.kappa)
         elif self.acquisition == "EI":
             value = gaussian_ei(nothing, batch, y_opt=lowest)
-        else:
+        elif self.acquisition == "PI":
             value = gaussian_pi(nothing, batch, y_opt=lowest)
+        else:
+            value = -batch.draw(rng)
         return value
