@@ -33,8 +33,8 @@ class BayesianSearcher(Scores):
         kappa: LCB's weight of the standard deviation.
         first: rows to try before anything else, such as the best of an earlier search; they count as initial.
         source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials are told, and as long as a
-            surrogate of the source ranks them much as they turned out, its scores join the observations, brought
-            to this search's mean and spread; an unrelated source is thus left out.
+            surrogate of the source ranks them much as they turned out, its scores join the observations on this
+            search's scale; an unrelated source is thus left out.
     """
 
     def __init__(
@@ -84,21 +84,25 @@ class BayesianSearcher(Scores):
         return sorted(done, key=lambda i: (scored[i], i))
 
     def _fit(self, rows: Floats, loss: Floats) -> GaussianProcess:
-        if self._source is not None and len(rows) >= _GATE and self._agrees(rows, loss):
-            theirs, scores = self._source
-            spread = float(scores.std()) or 1.0
-            borrowed = loss.mean() - loss.std() * (scores - scores.mean()) / spread
-            rows, loss = np.vstack([rows, theirs]), np.r_[loss, borrowed]
+        if self._source is not None and len(rows) >= _GATE:
+            borrowed = self._borrowed(*self._source, rows, loss)
+            if borrowed is not None:
+                rows, loss = np.vstack([rows, self._source[0]]), np.r_[loss, borrowed]
         return GaussianProcess(self.space.features(rows), loss, self.space.groups)
 
-    def _agrees(self, rows: Floats, loss: Floats) -> bool:
-        """Whether the source's surrogate ranks this search's trials much as they turned out."""
-        assert self._source is not None
-        theirs, scores = self._source
-        expected, _ = GaussianProcess(self.space.features(theirs), -scores, self.space.groups).predict(
-            self.space.features(rows)
-        )
-        return float(spearmanr(expected, loss).statistic) > _AGREEMENT
+    def _borrowed(self, theirs: Floats, scores: Floats, rows: Floats, loss: Floats) -> Floats | None:
+        """The source's losses (M,) on this search's scale; None if it ranks this search's trials otherwise.
+
+        A line through (what the source's surrogate expects of this search's trials, how they turned out) gives
+        the scale: the source saw other policies than this search, so their means cannot simply be matched.
+        """
+        process = GaussianProcess(self.space.features(theirs), -scores, self.space.groups)
+        expected, _ = process.predict(self.space.features(rows))
+        if np.ptp(expected) == 0 or np.ptp(loss) == 0 or spearmanr(expected, loss).statistic < _AGREEMENT:
+            return None
+        slope, offset = np.polyfit(expected, loss, 1)
+        borrowed: Floats = offset + slope * -scores
+        return borrowed
 
     def _observed(self) -> tuple[Floats, Floats]:
         """Every told trial with its loss (minus the score); a failed one counts as the worst seen."""
@@ -112,7 +116,7 @@ class BayesianSearcher(Scores):
         process = self._fit(rows, loss)
         running = [self._asked[t.id] for t in self.trials if t.id not in self.told] + list(pending)
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, len(self.told), len(self.trials)]))
-        bred = self._candidates(process, rows, loss, rng)
+        bred = self._unseen(self._candidates(process, rows, loss, rng), np.vstack([rows, *running]), n)
         candidates = np.vstack([*[row[None] for row in running], bred])
         batch = process.batch(self.space.features(candidates))
         free = np.arange(len(candidates)) >= len(running)
@@ -143,6 +147,13 @@ class BayesianSearcher(Scores):
             bred = [space.mutants(elite, _ELITE_MUTANTS, rng), space.offspring(elite, _ELITE_OFFSPRING, rng)]
             pool = [everyone[order[:_KEPT]], *bred]
         return np.vstack(pool)
+
+    def _unseen(self, candidates: Floats, seen: Floats, n: int) -> Floats:
+        """Each candidate once, without those that have been tried; all of them where fewer than n are left."""
+        features = self.space.features(np.vstack([seen, candidates])).round(9)
+        _, first = np.unique(features, axis=0, return_index=True)
+        left = np.sort(first[first >= len(seen)]) - len(seen)
+        return candidates[left] if len(left) >= n else candidates
 
     def _desirability(self, batch: Batch, lowest: float, rng: np.random.Generator) -> Floats:
         """Higher is better, for each candidate."""

@@ -1,0 +1,199 @@
+"""Study and minimize: any black box, any notation of a space."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from skopt.space import Categorical, Integer, Real
+
+import augsearch
+from augsearch import searchers
+from augsearch.config import TUUN_OPERATIONS, SearchSettings
+from augsearch.errors import SearchError, SettingsError
+from augsearch.policy import Policy
+from augsearch.searchers.bayesian import BayesianSearcher
+from augsearch.searchers.space import PolicyBlock, Space, policy_space, read_space
+
+UNIT = {"_type": "uniform", "_value": [0, 1]}
+TUUN_FILE = Path(__file__).parent.parent.parent / "shared/data/published/tuun_search_space.json"
+
+
+def values(entry: dict[str, Any], n: int = 500) -> list[Any]:
+    space = read_space({"x": entry})
+    return [space.decode(row)["x"] for row in space.sample(n, np.random.default_rng(0))]
+
+
+@pytest.mark.parametrize(
+    ("entry", "holds"),
+    [
+        ({"_type": "uniform", "_value": [2, 5]}, lambda v: 2 <= v <= 5),
+        ({"_type": "quniform", "_value": [0, 1, 0.25]}, lambda v: v in (0, 0.25, 0.5, 0.75, 1)),
+        ({"_type": "loguniform", "_value": [1e-4, 1]}, lambda v: 1e-4 <= v <= 1.0001),
+        ({"_type": "randint", "_value": [2, 6]}, lambda v: v in (2, 3, 4, 5) and isinstance(v, int)),
+        ({"_type": "choice", "_value": ["a", 3, None]}, lambda v: v in ("a", 3, None)),
+        ({"_type": "normal", "_value": [10, 2]}, lambda v: abs(v - 10) < 10),
+        ({"_type": "lognormal", "_value": [0, 1]}, lambda v: v > 0),
+        ({"_type": "qnormal", "_value": [0, 3, 2]}, lambda v: v % 2 == 0),
+    ],
+)
+def test_nni_types(entry: dict[str, Any], holds: Any) -> None:
+    drawn = values(entry)
+    assert all(map(holds, drawn))
+    assert len(set(drawn)) > 2
+
+
+def test_nni_distributions() -> None:
+    assert np.mean(np.log10(values({"_type": "loguniform", "_value": [1e-4, 1]}))) == pytest.approx(-2, abs=0.2)
+    normal = values({"_type": "normal", "_value": [10, 2]})
+    assert (np.mean(normal), np.std(normal)) == (pytest.approx(10, abs=0.4), pytest.approx(2, abs=0.3))
+    counts = np.bincount(values({"_type": "randint", "_value": [0, 4]}, 4000))
+    assert np.abs(counts / 1000 - 1).max() < 0.12
+
+
+def test_nested_choice_has_the_parameters_of_the_chosen_option() -> None:
+    options = [{"_name": "none"}, {"_name": "conv", "kernel": {"_type": "choice", "_value": [3, 5]}, "rate": UNIT}]
+    space = read_space({"layer": {"_type": "choice", "_value": options}, "lr": UNIT})
+    for row in space.sample(50, np.random.default_rng(0)):
+        layer = space.decode(row)["layer"]
+        assert layer == "none" or (layer["_name"] == "conv" and layer["kernel"] in (3, 5) and 0 <= layer["rate"] <= 1)
+
+
+@pytest.mark.skipif(not TUUN_FILE.exists(), reason="the published search space is not beside this checkout")
+def test_tuuns_own_file_loads_as_it_is() -> None:
+    space = read_space(TUUN_FILE)
+    assert [type(block) for block in space.blocks] == [PolicyBlock]
+    params = space.decode(space.sample(1, np.random.default_rng(0))[0])
+    entries = json.loads(TUUN_FILE.read_text())
+    assert set(params) == set(entries)
+    assert params["operation3_2"] in entries["operation3_2"]["_value"]
+
+
+def test_scikit_optimize_dimensions() -> None:
+    space = read_space(
+        [Real(1e-3, 1, "log-uniform", name="lr"), Integer(1, 3, name="depth"), Categorical(["a", "b"], name="kind")]
+    )
+    drawn = [space.decode(row) for row in space.sample(100, np.random.default_rng(0))]
+    assert {d["depth"] for d in drawn} == {1, 2, 3}
+    assert {d["kind"] for d in drawn} == {"a", "b"}
+    assert all(1e-3 <= d["lr"] <= 1.0001 for d in drawn)
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({}, "no parameters"),
+        ({"x": {"_type": "uniform", "_value": [1, 0]}}, "x: uniform \\[1, 0\\]; ends must rise"),
+        ({"x": {"_type": "loguniform", "_value": [0, 1]}}, "above 0 for a logarithm"),
+        ({"x": {"_type": "uniform", "_value": [0]}}, "must have 2 numbers"),
+        ({"x": {"_type": "mutable_layer", "_value": [1]}}, "_type 'mutable_layer' is unknown"),
+        ({"x": [0, 1]}, "must have a _type and a _value"),
+        ("nowhere.json", "nowhere.json"),
+        (3, "a int; must be"),
+    ],
+)
+def test_spaces_that_are_none(space: object, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        read_space(space)
+
+
+def branin(p: Any) -> float:
+    x, y = p["x"], p["y"]
+    return float((y - 5.1 / (4 * np.pi**2) * x * x + 5 / np.pi * x - 6) ** 2 + 10 * (1 - 1 / (8 * np.pi)) * np.cos(x) + 10)
+
+
+BRANIN = {"x": {"_type": "uniform", "_value": [-5, 10]}, "y": {"_type": "uniform", "_value": [0, 15]}}
+
+
+@pytest.mark.parametrize("acquisition", ["EI", "LCB", "PI", "TS"])
+def test_minimize_finds_branins_minimum(acquisition: str) -> None:
+    result = augsearch.minimize(branin, BRANIN, trials=48, batch=4, acquisition=acquisition)
+    assert result.best_value < 0.5  # the minimum is 0.398; the best of 48 random points is near 1.5
+    assert result.best_value == branin(result.best_params)
+    assert len(result.trials) == 48
+
+
+def test_minimize_does_not_mind_dozens_of_idle_dimensions() -> None:
+    space = BRANIN | {f"idle{i}": UNIT for i in range(18)}
+    assert augsearch.minimize(branin, space, trials=48, batch=8).best_value < 0.7
+
+
+def test_study_maximises_with_failures_and_late_answers() -> None:
+    study = augsearch.Study({"x": UNIT}, seed=3, initial=4)
+    waiting = study.ask(3)
+    for _ in range(8):
+        waiting += study.ask(2)
+        for trial in waiting[:2]:
+            x = trial.params["x"]
+            study.tell(trial.id, math.nan if x > 0.9 else -((x - 0.7) ** 2))
+        waiting = waiting[2:]
+    assert study.best.params["x"] == pytest.approx(0.7, abs=0.05)
+    assert len(study.result.trials) == 16
+    with pytest.raises(SearchError, match="trial 99: never asked for"):
+        study.tell(99, 1.0)
+
+
+def test_study_says_when_there_is_nothing() -> None:
+    study = augsearch.Study({"x": UNIT})
+    study.tell(study.ask()[0].id, None)
+    with pytest.raises(SearchError, match="no trial has a value yet; 1 were told as failed"):
+        _ = study.best
+    with pytest.raises(SettingsError, match="direction: 'up'"):
+        augsearch.Study({"x": UNIT}, direction="up")  # type: ignore[arg-type]
+
+
+def test_every_choice_is_tried_before_any_is_repeated() -> None:
+    study = augsearch.Study({"x": {"_type": "choice", "_value": list(range(12))}}, initial=2)
+    seen = []
+    for _ in range(14):
+        trial = study.ask()[0]
+        study.tell(trial.id, float(trial.params["x"]))
+        seen.append(trial.params["x"])
+    assert set(seen[2:]) | set(seen[:2]) == set(range(12))
+
+
+def surface(policy: Policy) -> float:
+    return sum(o.probability * (o.name in ("Rotate", "ShearX")) for s in policy.sub_policies for o in s.operations)
+
+
+def test_a_policy_encodes_to_the_row_that_decodes_to_it() -> None:
+    block = PolicyBlock(TUUN_OPERATIONS)
+    space = Space([block])
+    found = space.decode(space.sample(1, np.random.default_rng(0))[0])["policy"]
+    row = block.encode(found)
+    assert row is not None
+    assert space.decode(row)["policy"] == found
+    assert PolicyBlock(TUUN_OPERATIONS, 4).encode(found) is None
+
+
+def test_warm_start_tries_the_earlier_best_first_and_a_source_that_agrees_helps() -> None:
+    settings = SearchSettings(trials=24, initial=8)
+    space = policy_space(TUUN_OPERATIONS)
+    rng = np.random.default_rng(0)
+    earlier = space.sample(60, rng)
+    tried = [(space.decode(row)["policy"], surface(space.decode(row)["policy"])) for row in earlier]
+    known = searchers.known_earlier(settings, tried)
+    assert known is not None
+    assert list(known.scores) == sorted(known.scores, reverse=True)
+
+    def best(source: tuple[np.ndarray, np.ndarray] | None, first: int, seed: int) -> float:
+        assert known is not None
+        searcher = BayesianSearcher(space, seed, initial=8, first=list(known.rows[:first]), source=source)
+        scores = []
+        while len(scores) < 24:
+            for trial in searcher.ask(4):
+                assert trial.policy is not None
+                scores.append(surface(trial.policy))
+                searcher.tell(trial.id, scores[-1])
+        return max(scores)
+
+    unrelated = (known.rows, rng.permutation(known.scores))
+    cold, warm, misled = (
+        np.mean([best(source, 0, seed) for seed in range(4)]) for source in (None, (known.rows, known.scores), unrelated)
+    )
+    assert warm > cold
+    assert misled > cold - 0.5  # the gate leaves an unrelated source out
+    searcher = BayesianSearcher(space, 0, initial=8, first=list(known.rows[:2]))
+    assert [surface(t.policy) for t in searcher.ask(2) if t.policy] == pytest.approx(list(known.scores[:2]), abs=1e-3)
