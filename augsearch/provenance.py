@@ -18,14 +18,16 @@ _PACKAGES = ("torch", "torchvision", "scikit-optimize", "prefect", "mlflow", "dv
 def provenance(card: Card) -> dict[str, str]:
     """One line for each thing that somebody would need to make the result again."""
     return {
-        "commit": _commit(),
+        "commit": commit(),
         "hardware": _hardware(),
         "versions": f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "data": f"{card.name}: {card.source}; SHA-256 {card.fingerprint[:16]}",
     }
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The checkout's commit, and whether files differ from it."""
+
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -41,10 +43,11 @@ def _hardware() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores, {_processor()}"
+    return f"{cores} cores, {processor()}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> int:
 
     from augsearch.config import load
     from augsearch.errors import AugsearchError
+    from flows.interrupts import end_at_once
     from flows.server import one_server
 
     stage, params = arguments[0], arguments[1] if len(arguments) > 1 else "params.yaml"
@@ -27,13 +28,11 @@ def main(arguments: list[str]) -> int:
 
             check_space(settings)
         with one_server():
+            end_at_once()
             getattr(import_module(f"flows.{stage}"), stage)(params)
     except AugsearchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nstopped; what was finished is kept, and `dvc repro` goes on from there", file=sys.stderr)
-        return 130
     return 0
 
 

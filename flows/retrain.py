@@ -4,12 +4,13 @@ from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from augsearch.config import load
+from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
 from tasks.retrain import open_retraining
 from tasks.slots import free_slots
 
 
-@flow(name="retrain", task_runner=ProcessPoolTaskRunner())  # type: ignore[arg-type]  # its future type is invariant
+@flow(name="retrain", task_runner=ProcessPoolTaskRunner(initializer=follow_the_flow))  # type: ignore[arg-type]  # its future type is invariant
 @mendable
 def retrain(params: str = "params.yaml") -> None:
     settings = load(params)

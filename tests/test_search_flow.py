@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, st
     checkout = new_checkout(tmp_path_factory.mktemp("search"), environment | {"PREFECT_API_URL": server})
     checkout.set_params(QUICK)
     checkout.run("python", "-m", "flows", "prepare")
+    mlflow.MlflowClient(f"sqlite:///{checkout.root}/empty.db").search_experiments()
     return checkout
 
 
@@ -36,8 +38,9 @@ def fresh(prepared: Checkout) -> Iterator[Checkout]:
 
 
 def forget(checkout: Checkout) -> None:
-    for file in [*(checkout.root / "models").rglob("*.json*"), checkout.root / "mlflow.db"]:
-        file.unlink(missing_ok=True)
+    for file in (checkout.root / "models").rglob("*.json*"):
+        file.unlink()
+    shutil.copy(checkout.root / "empty.db", checkout.root / "mlflow.db")  # making a new one takes seconds
 
 
 def records(checkout: Checkout) -> list[dict[str, object]]:
@@ -92,6 +95,25 @@ def test_killed_and_resumed_is_as_if_undisturbed(fresh: Checkout) -> None:
     check_nothing_ran_twice(fresh, 14)
 
 
+def test_ctrl_c_ends_at_once_with_the_way_on(fresh: Checkout) -> None:
+    process = fresh.start("python", "-m", "flows", "search", log="stopped.log")
+    wait_for("a trial", lambda: len(records(fresh)) >= 1, 120)
+    killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to the flow and to all that it started
+    assert process.wait(10) == 130
+    assert "stopped; what was finished is kept, and `dvc repro` goes on from there" in (fresh.root / "stopped.log").read_text()
+    wait_for("the slots' processes to end", lambda: not alive(process.pid), 10)
+    client = mlflow.MlflowClient(f"sqlite:///{fresh.root}/mlflow.db")
+    assert {run.info.status for run in client.search_runs(["1"])} <= {"FINISHED", "KILLED"}
+
+
+def alive(group: int) -> bool:
+    try:
+        killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.mark.slow
 def test_killed_at_ten_random_moments(fresh: Checkout) -> None:
     fresh.set_params({"search": {"trials": 60, "batch": 8, "initial": 20}})
@@ -106,6 +128,7 @@ def test_killed_at_ten_random_moments(fresh: Checkout) -> None:
     check_nothing_ran_twice(fresh, 60)
 
 
+@pytest.mark.slow
 def test_async_over_policies_and_settings(fresh: Checkout) -> None:
     """Slots are never idle, settings are searched by dotted key, failures are recorded, and a kill loses nothing."""
     space = {"train.lr": {"_type": "choice", "_value": [0.05, 1e30]}, "network.width": {"_type": "randint", "_value": [2, 5]}}

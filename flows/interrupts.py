@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM: everything ends at once, and what was finished is kept.
+
+Prefect would first tell its server about the interruption and wait for the slots' processes; but a terminal's
+Ctrl-C has already reached that server. Since every finished trial is on the disk, nothing has to be waited for.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+
+def end_at_once() -> None:
+    """From now on SIGINT and SIGTERM end this process and its slots' processes."""
+    signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGTERM, _end)
+
+
+def follow_the_flow() -> None:
+    """In a slot's process: end when the flow that started it ends, however it ends, and not before."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch(flow: int) -> None:
+    while os.getppid() == flow:
+        time.sleep(0.5)
+    os._exit(1)  # the flow was killed: nobody will read what this process computes
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
+    if "tasks.tracking" in sys.modules:
+        sys.modules["tasks.tracking"].close_open_runs()
+    print("\nstopped; what was finished is kept, and `dvc repro` goes on from there", file=sys.stderr, flush=True)
+    os._exit(128 + number)
