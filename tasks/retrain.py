@@ -151,13 +151,13 @@ class Retraining:
             network = new_network(self.settings.network, self.card, 0)
             network.load_state_dict(torch.load(weights_file(arm, 0), weights_only=True))
             classifier = Classifier(network, normalisation(self.card)).eval()
-            example = datasets.load_part(paths.DATA / "val.npz").images[:4]
+            example = datasets.load_part(paths.DATA, "val").images[:4]
             version = self.tracker.register(classifier, example, name, {"arm": arm})
             self._log.info(f"registered {name} version {version} as champion: a model of {arm}, the best on validation")
         found = self.policies[arm]
         if found is not None:
             self.tracker.image(
-                policy_grid(found, datasets.load_part(paths.DATA / "train.npz").images[:8], side=48), "policy.png"
+                policy_grid(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png"
             )
         self.tracker.finish(metrics={f"val_accuracy_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
 

@@ -75,7 +75,7 @@ class RunningSearch:
         self._asked: dict[int, Trial] = {}
         self._recorded = {r["trial"]: _result(r) for r in journal.records if "trial" in r}
         self._confirmed = {(r["confirms"], r["repeat"]): _result(r) for r in journal.records if "confirms" in r}
-        self._examples = datasets.load_part(paths.DATA / "train.npz").images[:8]
+        self._examples = datasets.load_part(paths.DATA, "train").images[:8]
         self._log = get_run_logger()
         self._clock, self._ran = time.perf_counter(), 0
         if self._recorded:
@@ -136,7 +136,7 @@ class RunningSearch:
         self.tracker.dictionary(policy.to_dict(found), "policy.json")
         self.tracker.finish(
             params={"trials": self.settings.search.trials, "chosen_trial": chosen},
-            metrics={"val_accuracy": best, **confirmed},
+            metrics={f"val_{self.settings.search.objective}": best, **confirmed},
             tags={"policy": describe(found)},
         )
         self._log.info(f"{self.method}: chose trial {chosen}: {describe(found)}")
@@ -159,12 +159,18 @@ class RunningSearch:
             started=result.started,
             seconds=result.seconds,
             params={"policy": describe(trial.policy), "seed": trial.seed, "trial": trial.id, "method": self.method},
-            metrics={"seconds": result.seconds} | ({} if result.score is None else {"val_accuracy": result.score}),
+            metrics={"seconds": result.seconds} | self._scores(result),
             curves={"epoch_val_accuracy": result.accuracy},
             tags={"method": self.method, "kind": "trial"} | ({"failure": result.failure} if result.failure else {}),
             policy=policy.to_dict(trial.policy),
             picture=policy_grid(trial.policy, self._examples, side=48),
         )
+
+    def _scores(self, result: TrialResult) -> dict[str, float]:
+        """The accuracy, and the objective where that is another."""
+        if result.score is None:
+            return {}
+        return {"val_accuracy": result.accuracy[-1], f"val_{self.settings.search.objective}": result.score}
 
     def _report(self, trial: Trial, result: TrialResult) -> None:
         """One line for people: how far, how good, how long still."""

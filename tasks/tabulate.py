@@ -30,7 +30,7 @@ from tasks.tracking import Tracker
 def evaluate(settings: Settings) -> pd.DataFrame:
     """Test accuracy of every retrained model: columns dataset, arm, repeat, seed, val_accuracy, test_accuracy, seconds."""
     card = datasets.load_card(paths.DATA / "card.json")
-    test = datasets.load_part(paths.DATA / "test.npz")
+    test = datasets.load_part(paths.DATA, "test")
     rows = []
     for record in json.loads(paths.RETRAINED.read_text()):
         network = new_network(settings.network, card, 0)
