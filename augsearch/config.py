@@ -82,7 +82,7 @@ class DatasetSettings(Section):
     @field_validator("size")
     @classmethod
     def _large_enough(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
-        if size is not None and not (MIN_SIDE <= min(size) and max(size) <= 1024):
+        if size is not None and (min(size) < MIN_SIDE or max(size) > 1024):
             raise ValueError(f"must be from {MIN_SIDE} to 1024 pixels each way")
         return size
 
@@ -115,7 +115,8 @@ class DatasetSettings(Section):
     def _known(cls, name: str | None) -> str | None:
         if name is not None and name not in DATASETS and not plugins.is_import_path(name):
             raise ValueError(
-                f"must be one of {', '.join(DATASETS)}, or module:function{_nearest(name, DATASETS)}, or null with npz or folder set"
+                f"must be one of {', '.join(DATASETS)}, or module:function, or null with npz or folder set"
+                f"{_nearest(name, DATASETS)}"
             )
         return name
 
@@ -179,7 +180,8 @@ class TrainSettings(Section):
             raise ValueError(f"recipe: {name!r} is unknown{_nearest(str(name), RECIPES)}; there are {', '.join(RECIPES)}")
         if all(field in data for field in RECIPES[name]):
             raise ValueError(
-                f"recipe: {name!r} decides nothing, as {', '.join(RECIPES[name])} are all set beside it; take out those it shall decide"
+                f"recipe: {name!r} decides nothing, as {', '.join(RECIPES[name])} are all set beside it; "
+                "take out those it shall decide"
             )
         return {**RECIPES[name], **data}
 

@@ -33,6 +33,11 @@ OBJECTIVES: dict[str, Callable[[Evaluation], float]] = {
 """Objectives by name. Balanced accuracy is the mean recall: each class counts the same, however rare it is."""
 
 
+def spoken(objective: str) -> str:
+    """As people write it: "worst-class recall"."""
+    return {"worst_class_recall": "worst-class recall"}.get(objective, objective.replace("_", " "))
+
+
 def evaluation(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int, epoch: int = -1) -> Evaluation:
     """predicted and labels (N,) of 0 .. classes - 1; a class without images has recall NaN and counts for nothing."""
     total = np.bincount(labels, minlength=classes)

@@ -140,7 +140,7 @@ class _Run:
     def __init__(
         self, model: nn.Module, settings: TrainSettings, normalisation: Normalisation, steps: int, device: str
     ) -> None:
-        self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.averaged = None if settings.ema is None else _moving_average(self.model, settings.ema)
         self.settings = settings
         self.normalisation = normalisation
@@ -149,7 +149,7 @@ class _Run:
         self.optimizer = torch.optim.SGD(
             model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay, nesterov=True, fused=True
         )
-        self.rates = _schedule(self.optimizer, settings, steps)
+        self.rates = learning_rates(self.optimizer, settings, steps)
         self.loss_of = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
         self.epoch = 0
         self.evaluations: list[Evaluation] = []
@@ -160,8 +160,8 @@ class _Run:
         """The model that is evaluated and kept."""
         if self.averaged is None:
             return self.model
-        kept: nn.Module = self.averaged.module
-        return kept
+        averaged: nn.Module = self.averaged.module
+        return averaged
 
     def one_epoch(self, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
         """Take the epoch's batches; the mean loss."""
@@ -231,7 +231,7 @@ class _Run:
         self.evaluations = [Evaluation(epoch, accuracy, tuple(recall)) for epoch, accuracy, recall in state.evaluations]
 
 
-def _schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings, steps: int) -> lr_scheduler.LRScheduler:
+def learning_rates(optimizer: torch.optim.Optimizer, settings: TrainSettings, steps: int) -> lr_scheduler.LRScheduler:
     """The learning rate of every step; `steps` make an epoch."""
     total = max(steps * settings.epochs, 2)
     if settings.schedule == "cosine":

@@ -20,6 +20,7 @@ from augsearch.datasets import Card
 from augsearch.errors import SearchError
 from augsearch.files import replacing, write_text
 from augsearch.journal import Journal, fingerprint
+from augsearch.objectives import OBJECTIVES
 from augsearch.pictures import describe, policy_grid
 from augsearch.policy import Policy
 from augsearch.searchers.base import training_seed
@@ -29,6 +30,7 @@ from tasks import paths
 from tasks.slots import on_slots
 from tasks.tracking import Tracker
 
+_MEASURES = tuple(f"val_{objective}" for objective in OBJECTIVES)
 _RETRAINING = 2_000_000  # in the path of a training seed: no search has used these
 
 
@@ -44,8 +46,9 @@ def retrain_task(arm: str, repeat: int, policy: Policy | None, seed: int, settin
     state = {name: value.cpu() for name, value in trained.model.state_dict().items()}
     with replacing(weights_file(arm, repeat)) as temporary:
         torch.save(state, temporary)
+    last = {f"val_{objective}": round(trained.scores(objective)[-1], 6) for objective in OBJECTIVES}
     accuracy = [round(a, 6) for a in trained.accuracy]
-    return {"val_accuracy": accuracy[-1], "accuracy": accuracy, "seconds": trained.seconds, "started": started}
+    return {**last, "accuracy": accuracy, "seconds": trained.seconds, "started": started}
 
 
 @contextmanager
@@ -67,6 +70,7 @@ class Retraining:
         self.card = card
         self.journal = journal
         self.tracker = tracker
+        self.measure = f"val_{settings.search.objective}"
         self.policies = {arm: arms.policy_of(arm, self._part) for arm in settings.retrain.arms}
         self.marks = {arm: fingerprint(policy=p and policy.to_dict(p)) for arm, p in self.policies.items()}
         self.records = {
@@ -102,7 +106,7 @@ class Retraining:
             left = (len(new) - done) * (time.perf_counter() - started) / done
             so_far = len(wanted) - len(new) + done
             self._log.info(
-                f"retrain {so_far}/{len(wanted)}: {arm} {k} {100 * result['val_accuracy']:.1f} %; "
+                f"retrain {so_far}/{len(wanted)}: {arm} {k} {100 * result[self.measure]:.1f} %; "
                 f"{int(left // 60)}:{int(left % 60):02d} left"
             )
         for arm, k in wanted:
@@ -121,13 +125,13 @@ class Retraining:
             started=record["started"],
             seconds=record["seconds"],
             params={"arm": arm, "seed": record["seed"], "policy": describe(found) if found else "none"},
-            metrics={"val_accuracy": record["val_accuracy"], "seconds": record["seconds"]},
+            metrics={key: record[key] for key in (*_MEASURES, "seconds")},
             curves={"epoch_val_accuracy": record["accuracy"]},
             tags={"arm": arm, "kind": "retrain"},
         )
 
     def _save(self, wanted: list[tuple[str, int]]) -> None:
-        keys = ("arm", "repeat", "seed", "val_accuracy", "seconds")
+        keys = ("arm", "repeat", "seed", *_MEASURES, "seconds")
         rows = [{key: self.records[pair][key] for key in keys} for pair in wanted]
         write_text(paths.RETRAINED, json.dumps(rows, indent=1) + "\n")
         for file in paths.WEIGHTS.glob("*.pt"):
@@ -143,7 +147,7 @@ class Retraining:
     def register_champion(self) -> None:
         """Log and register a model of the arm that is best on the validation part; the test part stays sealed."""
         means = {
-            arm: float(np.mean([r["val_accuracy"] for (a, _), r in self.records.items() if a == arm])) for arm in self.policies
+            arm: float(np.mean([r[self.measure] for (a, _), r in self.records.items() if a == arm])) for arm in self.policies
         }
         arm = max(means, key=lambda a: means[a])
         name, mark = f"augsearch-{self.card.name}", f"{arm} {self.marks[arm][:8]}"
@@ -156,10 +160,8 @@ class Retraining:
             self._log.info(f"registered {name} version {version} as champion: a model of {arm}, the best on validation")
         found = self.policies[arm]
         if found is not None:
-            self.tracker.image(
-                policy_grid(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png"
-            )
-        self.tracker.finish(metrics={f"val_accuracy_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
+            self.tracker.image(policy_grid(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png")
+        self.tracker.finish(metrics={f"{self.measure}_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
 
 
 def _safe(means: dict[str, float]) -> dict[str, float]:

@@ -130,9 +130,9 @@ class RunningSearch:
         found = self._asked[chosen].policy
         for i, scores in repeats.items():
             if scores:
-                self.tracker.child_metric(str(i), "confirmed_accuracy", float(np.mean(scores)))
+                self.tracker.child_metric(str(i), f"confirmed_{self.settings.search.objective}", float(np.mean(scores)))
         best = max(result.score or 0.0 for result in self.results.values())
-        confirmed = {"confirmed_accuracy": float(np.mean(repeats[chosen]))} if repeats[chosen] else {}
+        confirmed = {f"confirmed_{self.settings.search.objective}": float(np.mean(repeats[chosen]))} if repeats[chosen] else {}
         self.tracker.dictionary(policy.to_dict(found), "policy.json")
         self.tracker.finish(
             params={"trials": self.settings.search.trials, "chosen_trial": chosen},

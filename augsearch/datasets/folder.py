@@ -168,6 +168,9 @@ def _header(path: Path, label: int, problems: _Problems) -> _Picture | None:
     except UnidentifiedImageError:
         problems.add(path, "not an image")
         return None
+    except Image.DecompressionBombError:
+        problems.add(path, f"huge: more than {MAX_PIXELS // 10**6} million pixels")
+        return None
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
         problems.add(path, f"broken: {_short(error)}")
         return None
@@ -180,7 +183,7 @@ def _header(path: Path, label: int, problems: _Problems) -> _Picture | None:
 
 def _unusable(width: int, height: int, mode: str) -> str | None:
     if width * height > MAX_PIXELS:
-        return f"huge: {width}x{height} pixels, at most {MAX_PIXELS // 10**6} million"
+        return f"huge: more than {MAX_PIXELS // 10**6} million pixels"
     if min(width, height) < MIN_SIDE:
         return f"{width}x{height} pixels, at least {MIN_SIDE} each way"
     return f"pixels of kind {mode}; must have 8 or 16 bits" if mode in ("I", "F") else None

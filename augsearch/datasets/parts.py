@@ -83,7 +83,7 @@ def stratified(counts: Counts, total: int, field: str) -> Counts:
             f"{field}: {total}; must be at least {len(counts)}, one for each class, and at most the {counts.sum()} there are"
         )
     ideal = counts * (total / counts.sum())
-    quota = np.maximum(np.floor(ideal), 1).astype(np.int64)
+    quota: Counts = np.maximum(np.floor(ideal), 1).astype(np.int64)
     for _ in range(int(abs(total - quota.sum()))):
         if quota.sum() < total:
             quota[np.argmax(np.where(quota < counts, ideal - quota, -np.inf))] += 1
@@ -98,7 +98,8 @@ def long_tail(counts: Counts, imbalance: float) -> Counts:
     Cui et al.: Class-balanced loss based on effective number of samples (CVPR 2019), section 5.1.
     """
     place = np.arange(len(counts)) / max(len(counts) - 1, 1)
-    quota: Counts = np.maximum(np.round(counts * imbalance**-place), 1).astype(np.int64)
+    fewer = np.round(counts * np.power(imbalance, -place))
+    quota: Counts = np.maximum(fewer, 1).astype(np.int64)
     return quota
 
 
