@@ -1,7 +1,7 @@
 """How fast one core trains: `augsearch.trainer.train` against a plain PyTorch loop that does the same work.
 
     python benchmarks/trainer.py                    # five rounds, some minutes; prints the table of benchmarks/trainer.md
-    python benchmarks/trainer.py --rounds 1 small resnet9
+    python benchmarks/trainer.py --rounds 1 --networks small resnet9
 
 The plain loop is what a PyTorch tutorial would write: a DataLoader over PIL images, torchvision's transforms for
 each image, float32. The work is the same: the same networks and batches, five sub-policies of two operations, one
@@ -210,7 +210,7 @@ def main(names: Sequence[str], rounds: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*CASES, []], default=list(CASES), help="networks; all when absent")
+    parser.add_argument("--networks", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    main(arguments.names, arguments.rounds)
+    main(arguments.networks, arguments.rounds)
