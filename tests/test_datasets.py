@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.io import savemat
-from torchvision.datasets import CIFAR10
+from torchvision.datasets import CIFAR10, STL10
 
 from augsearch import datasets
 from augsearch.config import DatasetSettings
@@ -275,6 +275,21 @@ def test_svhn_with_and_without_extra(name: str, count: int, tmp_path: Path, monk
     assert (len(parts["train"]), card.counts["val"]) == (count - 10, (1,) * 10)
     assert parts["test"].labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
     assert np.array_equal(parts["test"].images, images.transpose(3, 2, 0, 1))
+
+
+def test_stl10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "stl10_binary"
+    folder.mkdir()
+    (folder / "class_names.txt").write_text("".join(f"class {i}\n" for i in range(10)))
+    for split in ("train", "test"):
+        images = rng.integers(0, 256, (20, 3, 96, 96), dtype=np.uint8)
+        (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())  # the files go down the columns
+        (folder / f"{split}_y.bin").write_bytes((np.arange(20) % 10 + 1).astype(np.uint8).tobytes())
+    monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
+    parts, card = datasets.prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
+    assert np.array_equal(parts["test"].images, images)
+    assert (card.height, card.counts["train"], card.classes[0]) == (96, (1,) * 10, "class 0")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
