@@ -17,9 +17,14 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from augsearch import networks, plugins
+from augsearch.datasets import DATASETS
+from augsearch.datasets.folder import MIN_SIDE
 from augsearch.errors import SettingsError
 from augsearch.ops import OPS
+from augsearch.recipes import RECIPES
 
+Objective = Literal["accuracy", "balanced_accuracy", "worst_class_recall"]
 Method = Literal["tuun", "random"]
 METHODS: tuple[Method, ...] = get_args(Method)
 TUUN_OPERATIONS = tuple(name for name in OPS if name not in ("Cutout", "Identity", "SamplePairing"))
@@ -30,51 +35,168 @@ class Section(BaseModel):
 
 
 class DatasetSettings(Section):
-    """Which images. Exactly one of `name` and `npz`."""
+    """Which images. Exactly one of `name`, `npz` and `folder`."""
 
     name: str | None = None
-    """A built-in data set: digits."""
+    """A built-in data set, such as digits or cifar10, or a function of your own, `my_module:my_function`."""
     npz: str | None = None
     """A file in MedMNIST's layout, relative to `root` (or an absolute path)."""
+    folder: str | None = None
+    """A folder of pictures, relative to `root` (or an absolute path): train, val and test folders of class folders,
+    or class folders alone."""
     root: str = "data/raw"
     """The folder of your own data. DVC watches it: a change there makes `prepare` run again."""
+    download: bool = False
+    """Let torchvision fetch a published data set into `root`."""
+    size: tuple[int, int] | None = None
+    """Height and width in pixels (one number: both) that images are resized to; null: as they are."""
+    fit: Literal["crop", "stretch"] = "crop"
+    """How an image of other proportions is resized: its centre, or all of it squeezed."""
+    grey: bool | None = None
+    """Of a folder: one channel (true), three (false); null: one where every picture is grey."""
+    bad_files: Literal["refuse", "skip"] = "refuse"
+    """Of a folder, files that cannot be used: stop and name them all, or go on without them and note them."""
+    duplicates: Literal["report", "drop", "refuse"] = "report"
+    """Images of train or val that are in test too, pixel for pixel."""
     val_fraction: float = Field(0.2, gt=0, lt=1)
     """What part of train becomes the validation part where the source has none."""
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    """What part of the whole becomes the test part where the source has none."""
+    val_size: int | None = Field(None, ge=1)
+    """Images in the validation part, in place of `val_fraction`; of a source that has one, so many of it."""
+    train_size: int | None = Field(None, ge=1)
+    """Images in the training part, the same proportions of classes."""
+    imbalance: float | None = Field(None, ge=1)
+    """A long tail: the training part has this many times as many images of the first class as of the last."""
+    counts: dict[str, int] | None = None
+    """Images of the classes named in the training part."""
+    seed: int = Field(0, ge=0)
+    """Of every split and subset."""
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _both_sides(cls, size: Any) -> Any:
+        if isinstance(size, int) and not isinstance(size, bool):
+            return (size, size)
+        return tuple(size) if isinstance(size, list) else size
+
+    @field_validator("size")
+    @classmethod
+    def _large_enough(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
+        if size is not None and (min(size) < MIN_SIDE or max(size) > 1024):
+            raise ValueError(f"must be from {MIN_SIDE} to 1024 pixels each way")
+        return size
+
+    @field_validator("counts", mode="before")
+    @classmethod
+    def _class_names(cls, counts: Any) -> Any:
+        return {str(name): count for name, count in counts.items()} if isinstance(counts, dict) else counts
+
+    @field_validator("counts")
+    @classmethod
+    def _some_of_each(cls, counts: dict[str, int] | None) -> dict[str, int] | None:
+        for name, count in (counts or {}).items():
+            if count < 1:
+                raise ValueError(f"class {name!r} has {count}; must be at least 1")
+        return counts
 
     @model_validator(mode="after")
     def _one_source(self) -> DatasetSettings:
-        if (self.name is None) == (self.npz is None):
-            raise ValueError(f"name is {self.name!r} and npz is {self.npz!r}; set exactly one of them, the other null")
+        sources = {"name": self.name, "npz": self.npz, "folder": self.folder}
+        if sum(value is not None for value in sources.values()) != 1:
+            found = ", ".join(f"{key} is {value!r}" for key, value in sources.items())
+            raise ValueError(f"{found}; set exactly one of them, the others null")
+        smaller = [key for key in ("train_size", "imbalance", "counts") if getattr(self, key) is not None]
+        if len(smaller) > 1:
+            raise ValueError(f"{' and '.join(smaller)} are set; set at most one of train_size, imbalance and counts")
         return self
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str | None) -> str | None:
-        if name is not None and name not in ("digits",):
-            raise ValueError("must be one of digits, or null with npz set")
+        if name is not None and name not in DATASETS and not plugins.is_import_path(name):
+            raise ValueError(
+                f"must be one of {', '.join(DATASETS)}, or module:function, or null with npz or folder set"
+                f"{_nearest(name, DATASETS)}"
+            )
         return name
 
 
 class NetworkSettings(Section):
-    name: Literal["small"] = "small"
-    width: int = Field(16, ge=1)
-    """Channels of the first convolution."""
+    name: str = "small"
+    """small, preact-resnet18, resnet9, wrn-40-2 and any other wrn-depth-width, shake-shake-26-2x96d,
+    pyramidnet-272-200, torchvision:resnet50 and any other of its classifiers, or a class of your own, `my_module:MyNet`."""
+    width: int | None = Field(None, ge=1)
+    """Channels of the first convolution of small, resnet9 and preact-resnet18; null: the network's own."""
+    options: dict[str, bool | int | float | str] = {}
+    """What else the network takes, such as dropout of a wrn."""
+
+    def arguments(self) -> dict[str, bool | int | float | str]:
+        """The options of `augsearch.networks.build`."""
+        return self.options if self.width is None else {"width": self.width} | self.options
+
+    @model_validator(mode="after")
+    def _buildable(self) -> NetworkSettings:
+        try:
+            networks.check(self.name, self.arguments())
+        except SettingsError as error:
+            raise ValueError(str(error).removeprefix("network.")) from None
+        return self
 
 
 class TrainSettings(Section):
-    """How one model is trained: SGD with Nesterov momentum, one-cycle."""
+    """How one model is trained: SGD with Nesterov momentum."""
 
+    recipe: str | None = None
+    """Published settings by name (`augsearch.recipes`); the fields given beside it override it."""
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(50, ge=2)
+    schedule: Literal["one-cycle", "cosine", "step"] = "one-cycle"
     lr: float = Field(0.05, gt=0)
-    """The highest of the cycle."""
+    """The highest learning rate."""
     warmup: float = Field(0.25, ge=0, lt=1)
-    """The part of training before the highest learning rate."""
+    """One-cycle: the part of training before the highest learning rate."""
+    milestones: tuple[int, ...] = ()
+    """Step: the epochs after which the learning rate is multiplied by `decay`."""
+    decay: float = Field(0.1, gt=0, lt=1)
     momentum: float = Field(0.9, gt=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    clip: float | None = Field(None, gt=0)
+    """The largest norm of all gradients together; null: no clipping."""
+    ema: float | None = Field(None, gt=0, lt=1)
+    """Decay for each step of the mean of the weights that is evaluated and kept in their place; null: none."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is faster on GPUs and on CPUs with AVX512-bf16, slow on others."""
+    evaluate_every: int = Field(1, ge=1)
+    """Epochs from one look at the validation part to the next; the last epoch is always judged."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_recipe(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("recipe") is None:
+            return data
+        name = data["recipe"]
+        if name not in RECIPES:
+            raise ValueError(f"recipe: {name!r} is unknown{_nearest(str(name), RECIPES)}; there are {', '.join(RECIPES)}")
+        if all(field in data for field in RECIPES[name]):
+            raise ValueError(
+                f"recipe: {name!r} decides nothing, as {', '.join(RECIPES[name])} are all set beside it; "
+                "take out those it shall decide"
+            )
+        return {**RECIPES[name], **data}
+
+    @field_validator("milestones", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _steps_down(self) -> TrainSettings:
+        ordered = list(self.milestones) == sorted(set(self.milestones)) and all(m >= 1 for m in self.milestones)
+        if self.schedule == "step" and not (self.milestones and ordered):
+            raise ValueError(f"milestones: {list(self.milestones)}; schedule step needs rising epochs, such as [80, 120]")
+        return self
 
 
 class ConfirmSettings(Section):
@@ -106,6 +228,8 @@ class WarmStartSettings(Section):
 
 class SearchSettings(Section):
     methods: tuple[Method, ...] = METHODS
+    objective: Objective = "accuracy"
+    """What a trial's score is, on the validation part: `augsearch.objectives`."""
     trials: int = Field(60, ge=1)
     mode: Literal["batch", "async"] = "batch"
     """batch: proposed together, all judged before the next; async: a new one whenever a slot falls free."""

@@ -21,6 +21,10 @@ class DataError(AugsearchError):
     """A data set that cannot be read or does not hold what it should."""
 
 
+class CheckpointError(AugsearchError):
+    """A checkpoint that cannot be read, or belongs to another training."""
+
+
 class JournalError(AugsearchError):
     """A journal that is in use by another search, or does not belong to this one."""
 

@@ -45,7 +45,7 @@ def markdown_table(rows: Mapping[str, Mapping[str, Estimate]]) -> str:
 
 
 def search_curves(searches: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Best validation accuracy so far, in percent, after each trial: columns method, trial, accuracy, best."""
+    """Best validation score so far, in percent, after each trial: columns method, trial, score, best."""
     rows = []
     for method, search in searches.items():
         best = float("nan")
@@ -53,6 +53,6 @@ def search_curves(searches: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
             score = trial["score"]
             if score is not None:
                 best = score if math.isnan(best) else max(best, score)
-            accuracy = float("nan") if score is None else 100 * score
-            rows.append({"method": method, "trial": k, "accuracy": accuracy, "best": 100 * best})
-    return pd.DataFrame(rows, columns=["method", "trial", "accuracy", "best"])
+            now = float("nan") if score is None else 100 * score
+            rows.append({"method": method, "trial": k, "score": now, "best": 100 * best})
+    return pd.DataFrame(rows, columns=["method", "trial", "score", "best"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from augsearch import datasets, networks
+from augsearch import datasets, networks, plugins
 from augsearch.config import NetworkSettings, Settings
 from augsearch.datasets import Card, Part
 from augsearch.errors import TimeLimitError
@@ -25,30 +25,32 @@ class TrialResult:
     """What became of a training."""
 
     score: float | None
-    """Validation accuracy after the last epoch, in [0, 1]; None: it failed."""
+    """The search's objective on the validation part after the last epoch, in [0, 1]; None: it failed."""
     accuracy: tuple[float, ...]
-    """After each epoch."""
+    """Validation accuracy after each epoch (or each `train.evaluate_every` epochs)."""
     seconds: float
     started: float
     """Unix time."""
     failure: str | None = None
+    recall: tuple[float, ...] = ()
+    """Of each class, after the last epoch."""
 
 
 @lru_cache(maxsize=1)
-def _visible(folder: Path) -> tuple[Part, Part, Card]:
-    """Train and validation parts, once for each process. The test part is not among them: it is sealed."""
-    return (
-        datasets.load_part(folder / "train.npz"),
-        datasets.load_part(folder / "val.npz"),
-        datasets.load_card(folder / "card.json"),
-    )
+def _visible(folder: Path, fingerprint: str) -> tuple[Part, Part]:
+    """Train and validation parts, once for each process, and memory-mapped, so that all processes share them.
+
+    The test part is not among them: it is sealed. The fingerprint keeps data apart that were prepared one after the
+    other in the same folder.
+    """
+    return datasets.load_part(folder, "train"), datasets.load_part(folder, "val")
 
 
 def new_network(settings: NetworkSettings, card: Card, seed: int) -> nn.Module:
     """The network with its first weights, which depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return networks.build(settings.name, classes=len(card.classes), channels=card.channels, width=settings.width)
+        return networks.build(settings.name, classes=len(card.classes), channels=card.channels, **settings.arguments())
 
 
 def normalisation(card: Card) -> Normalisation:
@@ -66,10 +68,19 @@ def train_policy(
     """Train a fresh network with a policy on the prepared data set in `folder`."""
     if torch.device(device).type == "cpu":
         torch.set_num_threads(1)  # trials run side by side; two busy threads each would fight over the cores
-    part, validation, card = _visible(folder)
-    model = new_network(settings.network, card, seed)
+    card = datasets.load_card(folder / "card.json")
+    part, validation = _visible(folder, card.fingerprint)
     return train(
-        model, part, validation, policy, settings.train, normalisation(card), seed=seed, device=device, on_epoch=on_epoch
+        new_network(settings.network, card, seed),
+        part,
+        validation,
+        policy,
+        settings.train,
+        normalisation(card),
+        seed=seed,
+        device=device,
+        objective=settings.search.objective,
+        on_epoch=on_epoch,
     )
 
 
@@ -86,14 +97,15 @@ def run_trial(policy: Policy | None, seed: int, settings: Settings, folder: Path
         trained = train_policy(policy, seed, settings, folder, device, in_time)
     except Exception as error:
         return TrialResult(None, (), time.perf_counter() - clock, started, f"{type(error).__name__}: {error}")
-    return TrialResult(trained.accuracy[-1], trained.accuracy, trained.seconds, started)
+    score = trained.scores(settings.search.objective)[-1]
+    return TrialResult(score, trained.accuracy, trained.seconds, started, recall=trained.evaluations[-1].recall)
 
 
 def training_fingerprint(settings: Settings, card: Card, **more: object) -> str:
     """Of everything that a training's outcome depends on: data, network, recipe, seed, code, and what else is given."""
     return fingerprint(
         data=card.fingerprint,
-        network=settings.network.model_dump(),
+        network=settings.network.model_dump() | {"source": plugins.source_hash(settings.network.name)},
         train=settings.train.model_dump(),
         seed=settings.seed,
         code=code_version(),
@@ -103,4 +115,7 @@ def training_fingerprint(settings: Settings, card: Card, **more: object) -> str:
 
 def as_record(result: TrialResult) -> dict[str, object]:
     """For the journal."""
-    return asdict(result) | {"accuracy": [round(a, 6) for a in result.accuracy]}
+    return asdict(result) | {
+        "accuracy": [round(a, 6) for a in result.accuracy],
+        "recall": [round(r, 6) for r in result.recall],
+    }

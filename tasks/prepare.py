@@ -1,6 +1,6 @@
 """The data set, prepared."""
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from augsearch import datasets
@@ -13,4 +13,6 @@ from tasks import paths
 def prepare_data(settings: DatasetSettings) -> Card:
     parts, card = datasets.prepare(settings)
     datasets.save(parts, card, paths.DATA)
+    for note in card.notes:
+        get_run_logger().warning(f"{card.name}: {note}")
     return card

@@ -18,6 +18,7 @@ from augsearch.datasets import Card
 from augsearch.errors import SearchError
 from augsearch.files import write_text
 from augsearch.journal import Journal, fingerprint
+from augsearch.objectives import OBJECTIVES
 from augsearch.pictures import describe, policy_grid
 from augsearch.policy import Policy
 from augsearch.searchers.base import training_seed
@@ -28,6 +29,7 @@ from tasks.slots import Slots
 from tasks.tracking import Tracker
 from tasks.trials import retrain_task, weights_file
 
+_MEASURES = tuple(f"val_{objective}" for objective in OBJECTIVES)
 _RETRAINING = 2_000_000  # in the path of a training seed: no search has used these
 
 
@@ -53,6 +55,7 @@ class Retraining:
         self.slots = slots
         found = json.loads(paths.FOUND_SETTINGS.read_text())
         self.changes = {arm: _merged(found.get(part, {}) for part in arm.split("+")) for arm in settings.retrain.arms}
+        self.measure = f"val_{settings.search.objective}"
         self.policies = {arm: arms.policy_of(arm, self._part) for arm in settings.retrain.arms}
         self.marks = {
             arm: fingerprint(policy=p and policy.to_dict(p), settings=self.changes[arm]) for arm, p in self.policies.items()
@@ -92,7 +95,7 @@ class Retraining:
             left = (len(new) - done) * (time.perf_counter() - started) / done
             so_far = len(wanted) - len(new) + done
             self._log.info(
-                f"retrain {so_far}/{len(wanted)}: {arm} {k} {100 * result['val_accuracy']:.1f} %; "
+                f"retrain {so_far}/{len(wanted)}: {arm} {k} {100 * result[self.measure]:.1f} %; "
                 f"{int(left // 60)}:{int(left % 60):02d} left"
             )
         for arm, k in wanted:
@@ -111,13 +114,13 @@ class Retraining:
             started=record["started"],
             seconds=record["seconds"],
             params={"arm": arm, "seed": record["seed"], "policy": describe(found) if found else "none"},
-            metrics={"val_accuracy": record["val_accuracy"], "seconds": record["seconds"]},
+            metrics={key: record[key] for key in (*_MEASURES, "seconds")},
             curves={"epoch_val_accuracy": record["accuracy"]},
             tags={"arm": arm, "kind": "retrain"},
         )
 
     def _save(self, wanted: list[tuple[str, int]]) -> None:
-        keys = ("arm", "repeat", "seed", "val_accuracy", "seconds")
+        keys = ("arm", "repeat", "seed", *_MEASURES, "seconds")
         rows = [{key: self.records[pair][key] for key in keys} | {"settings": self.changes[pair[0]]} for pair in wanted]
         write_text(paths.RETRAINED, json.dumps(rows, indent=1) + "\n")
         for file in paths.WEIGHTS.glob("*.pt"):
@@ -133,7 +136,7 @@ class Retraining:
     def register_champion(self) -> None:
         """Log and register a model of the arm that is best on the validation part; the test part stays sealed."""
         means = {
-            arm: float(np.mean([r["val_accuracy"] for (a, _), r in self.records.items() if a == arm])) for arm in self.policies
+            arm: float(np.mean([r[self.measure] for (a, _), r in self.records.items() if a == arm])) for arm in self.policies
         }
         arm = max(means, key=lambda a: means[a])
         name, mark = f"augsearch-{self.card.name}", f"{arm} {self.marks[arm][:8]}"
@@ -141,15 +144,13 @@ class Retraining:
             network = new_network(override(self.settings, self.changes[arm]).network, self.card, 0)
             network.load_state_dict(torch.load(weights_file(arm, 0), weights_only=True))
             classifier = Classifier(network, normalisation(self.card)).eval()
-            example = datasets.load_part(paths.DATA / "val.npz").images[:4]
+            example = datasets.load_part(paths.DATA, "val").images[:4]
             version = self.tracker.register(classifier, example, name, {"arm": arm})
             self._log.info(f"registered {name} version {version} as champion: a model of {arm}, the best on validation")
         found = self.policies[arm]
         if found is not None:
-            self.tracker.image(
-                policy_grid(found, datasets.load_part(paths.DATA / "train.npz").images[:8], side=48), "policy.png"
-            )
-        self.tracker.finish(metrics={f"val_accuracy_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
+            self.tracker.image(policy_grid(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png")
+        self.tracker.finish(metrics={f"{self.measure}_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
 
 
 def _merged(changes: Iterable[dict[str, Any]]) -> dict[str, Any]:

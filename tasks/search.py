@@ -112,7 +112,7 @@ class RunningSearch:
         self._asked: dict[int, Trial] = {}
         self._recorded = {r["trial"]: _result(r) for r in journal.records if "trial" in r}
         self._confirmed = {(r["confirms"], r["repeat"]): _result(r) for r in journal.records if "confirms" in r}
-        self._examples = datasets.load_part(paths.DATA / "train.npz").images[:8]
+        self._examples = datasets.load_part(paths.DATA, "train").images[:8]
         self._log = get_run_logger()
         self._clock, self._ran, self._failed_in_a_row = time.perf_counter(), 0, 0
         if self._recorded:
@@ -206,16 +206,17 @@ class RunningSearch:
 
     def _conclude(self, chosen: int, repeats: dict[int, list[float]]) -> Outcome:
         found, settings = self._asked[chosen].policy, self._asked[chosen].settings
+        objective = self.settings.search.objective
         for i, scores in repeats.items():
             if scores:
-                self.tracker.child_metric(str(i), "confirmed_accuracy", float(np.mean(scores)))
+                self.tracker.child_metric(str(i), f"confirmed_{objective}", float(np.mean(scores)))
         best = max(result.score for result in self.results.values() if result.score is not None)
-        confirmed = {"confirmed_accuracy": float(np.mean(repeats[chosen]))} if repeats[chosen] else {}
+        confirmed = {f"confirmed_{objective}": float(np.mean(repeats[chosen]))} if repeats[chosen] else {}
         if found is not None:
             self.tracker.dictionary(policy.to_dict(found), "policy.json")
         self.tracker.finish(
             params={"trials": self.settings.search.trials, "chosen_trial": chosen},
-            metrics={"val_accuracy": best, **confirmed},
+            metrics={f"val_{objective}": best, **confirmed},
             tags={"policy": describe(found), "settings": json.dumps(settings)},
         )
         self._log.info(f"{self.method}: chose trial {chosen}: {describe(found)}" + (f"; {settings}" if settings else ""))
@@ -241,12 +242,18 @@ class RunningSearch:
             started=result.started,
             seconds=result.seconds,
             params=fixed | trial.settings,
-            metrics={"seconds": result.seconds} | ({} if result.score is None else {"val_accuracy": result.score}),
+            metrics={"seconds": result.seconds} | self._scores(result),
             curves={"epoch_val_accuracy": result.accuracy},
             tags={"method": self.method, "kind": "trial"} | ({"failure": result.failure} if result.failure else {}),
             policy=None if found is None else policy.to_dict(found),
             picture=None if found is None else policy_grid(found, self._examples, side=48),
         )
+
+    def _scores(self, result: TrialResult) -> dict[str, float]:
+        """The accuracy, and the objective where that is another."""
+        if result.score is None:
+            return {}
+        return {"val_accuracy": result.accuracy[-1], f"val_{self.settings.search.objective}": result.score}
 
     def _report(self, trial: Trial, result: TrialResult) -> None:
         """One line for people: how far, how good, how long still."""
@@ -260,7 +267,8 @@ class RunningSearch:
 
 
 def _result(record: dict[str, Any]) -> TrialResult:
-    return TrialResult(record["score"], tuple(record["accuracy"]), record["seconds"], record["started"], record["failure"])
+    accuracy, recall = tuple(record["accuracy"]), tuple(record["recall"])
+    return TrialResult(record["score"], accuracy, record["seconds"], record["started"], record["failure"], recall)
 
 
 def _or_failure(result: TrialResult | BaseException) -> TrialResult:

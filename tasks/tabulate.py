@@ -17,6 +17,7 @@ from augsearch import arms, datasets
 from augsearch.config import Settings, override
 from augsearch.figures import results_figure
 from augsearch.files import replacing, write_text
+from augsearch.objectives import OBJECTIVES, evaluation, spoken
 from augsearch.provenance import provenance
 from augsearch.results import Estimate, estimate, markdown_table, search_curves
 from augsearch.trainer import predict
@@ -28,16 +29,18 @@ from tasks.trials import weights_file
 
 @task(cache_policy=NO_CACHE)
 def evaluate(settings: Settings) -> pd.DataFrame:
-    """Test accuracy of every retrained model: columns dataset, arm, repeat, seed, val_accuracy, test_accuracy, seconds."""
+    """Every retrained model on test: columns dataset, arm, repeat, seed, seconds, and val_ and test_ of each objective."""
     card = datasets.load_card(paths.DATA / "card.json")
-    test = datasets.load_part(paths.DATA / "test.npz")
+    test = datasets.load_part(paths.DATA, "test")
     rows = []
     for record in json.loads(paths.RETRAINED.read_text()):
         trained = override(settings, record.pop("settings"))
         network = new_network(trained.network, card, 0)
         network.load_state_dict(torch.load(weights_file(record["arm"], record["repeat"]), weights_only=True))
         predicted = predict(network, test, settings.train, normalisation(card))
-        rows.append({"dataset": card.name, **record, "test_accuracy": float((predicted == test.labels).mean())})
+        found = evaluation(predicted, test.labels, len(card.classes))
+        tested = {f"test_{objective}": found.score(objective) for objective in OBJECTIVES}
+        rows.append({"dataset": card.name, **record, **tested})
     return pd.DataFrame(rows)
 
 
@@ -46,30 +49,52 @@ def publish(scores: pd.DataFrame, settings: Settings) -> str:
     """Write the table and the curves under reports/, show them in Prefect and MLflow, and give the table."""
     card = datasets.load_card(paths.DATA / "card.json")
     confidence = settings.table.confidence
-    estimates = {
-        str(arm): estimate(list(group["test_accuracy"]), confidence) for arm, group in scores.groupby("arm", sort=False)
-    }
+    objective = settings.search.objective
+    by_measure = {measure: _estimates(scores, measure, confidence) for measure in ("accuracy", objective)}
+    estimates = by_measure["accuracy"]
     searches = json.loads(paths.SEARCHES.read_text())
     curves = search_curves(searches)
     summary = _summary(scores, estimates, searches)
-    table = markdown_table({card.name: {arms.label(arm): e for arm, e in estimates.items()}})
+    table = markdown_table(
+        {_row(card.name, measure): {arms.label(arm): e for arm, e in found.items()} for measure, found in by_measure.items()}
+    )
     note = (
-        f"Test accuracy in percent, mean ± half of the {100 * confidence:g} % interval (Student's t), "
-        f"n = {settings.retrain.seeds} trainings of each arm on fresh seeds."
+        f"Test {' and '.join(map(spoken, by_measure))} in percent, mean ± half of the {100 * confidence:g} % "
+        f"interval (Student's t), n = {settings.retrain.seeds} trainings of each arm on fresh seeds."
     )
     origin = "\n".join(f"- {key}: {value}" for key, value in provenance(card).items())
     _csv(summary, paths.REPORTS / "results.csv")
     _csv(scores, paths.REPORTS / "scores.csv")
     _csv(curves, paths.REPORTS / "search.csv")
     write_text(paths.REPORTS / "results.md", f"{table}\n\n{note}\n\n{origin}\n")
-    metrics = {arm: {"test_accuracy": e.mean, "low": e.low, "high": e.high, "n": e.n} for arm, e in estimates.items()}
+    metrics = {
+        arm: {"test_accuracy": e.mean, "low": e.low, "high": e.high, "n": e.n, **_means(scores, arm)}
+        for arm, e in estimates.items()
+    }
     write_text(paths.REPORTS / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     with replacing(paths.REPORTS / "results.png") as temporary:
-        results_figure(card.name, {arms.label(a): e for a, e in estimates.items()}, curves, confidence).savefig(
-            temporary, format="png", dpi=150
-        )
+        results_figure(
+            card.name, {arms.label(a): e for a, e in by_measure[objective].items()}, curves, confidence, spoken(objective)
+        ).savefig(temporary, format="png", dpi=150)
     _show(summary, card.fingerprint, card.name, estimates)
     return table
+
+
+def _estimates(scores: pd.DataFrame, measure: str, confidence: float) -> dict[str, Estimate]:
+    """{arm: its estimate} of accuracy or another objective on test."""
+    groups = scores.groupby("arm", sort=False)
+    return {str(arm): estimate(list(group[f"test_{measure}"]), confidence) for arm, group in groups}
+
+
+def _row(dataset: str, measure: str) -> str:
+    return dataset if measure == "accuracy" else f"{dataset}, {spoken(measure)}"
+
+
+def _means(scores: pd.DataFrame, arm: str) -> dict[str, float]:
+    """The arm's mean of every objective but the accuracy, which has its interval."""
+    of_arm = scores[scores["arm"] == arm]
+    names = [f"test_{objective}" for objective in OBJECTIVES if objective != "accuracy"]
+    return {name: float(of_arm[name].mean()) for name in names}
 
 
 def _summary(scores: pd.DataFrame, estimates: Mapping[str, Estimate], searches: Mapping[str, Any]) -> pd.DataFrame:
@@ -87,6 +112,7 @@ def _summary(scores: pd.DataFrame, estimates: Mapping[str, Estimate], searches: 
                 "low": round(100 * e.low, 3),
                 "high": round(100 * e.high, 3),
                 "n": e.n,
+                **{measure: round(100 * mean, 3) for measure, mean in _means(scores, arm).items()},
                 "val_accuracy": round(100 * float(of_arm["val_accuracy"].mean()), 3),
                 "search_trials": sum(len(searches[part]["trials"]) for part in used),
                 "search_seconds": round(sum(t["seconds"] for part in used for t in searches[part]["trials"]), 1),

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from augsearch.config import Settings
 from augsearch.files import replacing
+from augsearch.objectives import OBJECTIVES
 from augsearch.policy import Policy
 from augsearch.trials import TrialResult, run_trial, train_policy
 from tasks import paths
@@ -35,5 +36,6 @@ def retrain_task(arm: str, repeat: int, policy: Policy | None, seed: int, settin
     state = {name: value.cpu() for name, value in trained.model.state_dict().items()}
     with replacing(weights_file(arm, repeat)) as temporary:
         torch.save(state, temporary)
+    last = {f"val_{objective}": round(trained.scores(objective)[-1], 6) for objective in OBJECTIVES}
     accuracy = [round(a, 6) for a in trained.accuracy]
-    return {"val_accuracy": accuracy[-1], "accuracy": accuracy, "seconds": trained.seconds, "started": started}
+    return {**last, "accuracy": accuracy, "seconds": trained.seconds, "started": started}

@@ -128,7 +128,7 @@ def new_checkout(root: Path, environment: dict[str, str]) -> Checkout:
         source, target = ROOT / name, root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.npz", "*.npy"))
         else:
             shutil.copy2(source, target)
     checkout = Checkout(root, environment)

@@ -1,12 +1,15 @@
 """params.yaml: what ships is valid; what cannot be right stops with one line that names key, value and choices."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from augsearch.config import Settings, load
+from augsearch.config import Objective, Settings, TrainSettings, load
 from augsearch.errors import SettingsError
+from augsearch.objectives import OBJECTIVES
+from augsearch.recipes import RECIPES
 
 SHIPPED = Path(__file__).parent.parent / "params.yaml"
 
@@ -40,8 +43,18 @@ def test_what_ships_is_what_the_defaults_say() -> None:
         ("table.confidence", 1.2, "table.confidence: 1.2; must be less than 1"),
         ("retrain.arms", ["none", "autoaugment"], "'autoaugment'; must be none, etp"),
         ("search.methods", ["random"], "'tuun' needs 'tuun' in search.methods"),
-        ("dataset.name", "mnist", "dataset.name: 'mnist': must be one of digits"),
-        ("dataset.npz", "own.npz", "dataset: name is 'digits' and npz is 'own.npz'; set exactly one"),
+        ("dataset.name", "cifar", "dataset.name: 'cifar': must be one of digits, .*, did you mean 'cifar10'\\?"),
+        ("dataset.npz", "own.npz", "dataset: name is 'digits', npz is 'own.npz', folder is None; set exactly one"),
+        ("dataset", {"folder": "a", "train_size": 9, "imbalance": 2.0}, "train_size and imbalance are set; set at most one"),
+        ("dataset.size", [2, 64], "dataset.size: \\[2, 64\\]: must be from 4 to 1024 pixels"),
+        ("dataset.counts", {"cat": 0}, "class 'cat' has 0; must be at least 1"),
+        ("network.name", "wrn-40", "network: name: 'wrn-40' is unknown, did you mean 'wrn-40-2'"),
+        ("network.name", "nets:Mine", "network: name: 'nets:Mine': No module named 'nets'"),
+        ("network", {"name": "wrn-40-2", "width": 8}, "network: width: wrn-40-2 takes no width; it takes dropout"),
+        ("train.schedule", "step", "milestones: \\[\\]; schedule step needs rising epochs"),
+        ("train.recipe", "tunn", "train: recipe: 'tunn' is unknown, did you mean 'tuun'\\?"),
+        ("train.recipe", "tuun", "train: recipe: 'tuun' decides nothing, as epochs, .* are all set beside it"),
+        ("search.objective", "f1", "search.objective: 'f1'; must be 'accuracy', 'balanced_accuracy' or 'worst_class_recall'"),
         ("train.lr", float("nan"), "train.lr: nan; must be"),
     ],
 )
@@ -58,3 +71,18 @@ def test_not_a_params_file(tmp_path: Path, text: str | None, words: str) -> None
         path.write_text(text)
     with pytest.raises(SettingsError, match=words):
         load(path)
+
+
+def test_a_recipe_gives_what_is_not_set_beside_it(tmp_path: Path) -> None:
+    train = load(write(tmp_path, "train", {"recipe": "reduced-svhn-wrn-28-10", "epochs": 10, "milestones": [5, 8]})).train
+    assert (train.lr, train.weight_decay, train.schedule, train.batch_size) == (0.05, 0.01, "step", 128)
+    assert (train.epochs, train.milestones) == (10, (5, 8))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_valid(name: str) -> None:
+    assert TrainSettings.model_validate({"recipe": name}).lr == RECIPES[name]["lr"]
+
+
+def test_objectives_have_one_list() -> None:
+    assert tuple(OBJECTIVES) == get_args(Objective)

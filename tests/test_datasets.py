@@ -1,14 +1,18 @@
 """Prepared data: the embedded example and one's own .npz, read whole or refused in one line."""
 
 import hashlib
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
+from torchvision.datasets import CIFAR10, STL10
 
 from augsearch import datasets
 from augsearch.config import DatasetSettings
-from augsearch.errors import DataError
+from augsearch.datasets.published import PUBLISHED
+from augsearch.errors import DataError, SettingsError
 
 
 def test_digits_are_fixed() -> None:
@@ -29,13 +33,16 @@ def test_prepared_folder_round_trip_and_same_bytes(tmp_path: Path) -> None:
 
     assert saved("a") == saved("b")
     assert datasets.load_card(tmp_path / "a" / "card.json") == card
-    assert np.array_equal(datasets.load_part(tmp_path / "a" / "test.npz").images, parts["test"].images)
+    assert np.array_equal(datasets.load_part(tmp_path / "a", "test").images, parts["test"].images)
+
+
+SIZES = (("train", 40), ("val", 20), ("test", 20))
 
 
 def write_npz(tmp_path: Path, **changes: object) -> DatasetSettings:
     rng = np.random.default_rng(0)
     arrays: dict[str, object] = {}
-    for split, count in (("train", 40), ("val", 20), ("test", 20)):
+    for split, count in SIZES:
         arrays[f"{split}_images"] = rng.integers(0, 256, (count, 28, 20), dtype=np.uint8)
         arrays[f"{split}_labels"] = (np.arange(count) % 4)[:, None].astype(np.uint8)  # MedMNIST has (N, 1)
     arrays |= changes
@@ -65,6 +72,11 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
         ({"train_labels": np.zeros(39, np.uint8)}, "train_labels: uint8 \\(39,\\); must be one class"),
         ({"val_images": np.zeros((20, 28, 28), np.uint8)}, "images differ in shape"),
         ({"train_labels": -np.ones(40, np.int64)}, "one class >= 0"),
+        ({"train_labels": np.full(40, 10**9)}, "a label is 1000000000, and train has 40 images"),
+        ({"classes": np.array(["a", "b", "c"])}, "a label is 3; must be 0 to 2, as `classes` has 3"),
+        ({"test_labels": np.arange(20) % 3}, "own.npz: classes without images: test has none of '3'"),
+        ({f"{s}_images": np.zeros((n, 1, 1), np.uint8) for s, n in SIZES}, "images are 1x1 pixels; must be at least 4"),
+        ({f"{s}_labels": np.zeros(n, np.uint8) for s, n in SIZES}, "has 1 class; must have at least 2"),
     ],
 )
 def test_npz_that_is_not_what_it_should_be(tmp_path: Path, changes: dict[str, object], words: str) -> None:
@@ -77,3 +89,211 @@ def test_npz_that_is_no_npz(tmp_path: Path) -> None:
     (tmp_path / "own.npz").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(DataError, match="not a readable .npz"):
         datasets.prepare(DatasetSettings(name=None, npz="own.npz", root=str(tmp_path)))
+
+
+def test_npz_with_a_damaged_middle(tmp_path: Path) -> None:
+    settings = write_npz(tmp_path)
+    with np.load(tmp_path / "own.npz") as file:
+        np.savez_compressed(tmp_path / "own.npz", **dict(file))
+    data = bytearray((tmp_path / "own.npz").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    (tmp_path / "own.npz").write_bytes(data)
+    with pytest.raises(DataError, match="not a readable .npz"):
+        datasets.prepare(settings)
+
+
+def test_missing_npz(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere.npz: no such file"):
+        datasets.prepare(DatasetSettings(npz="nowhere.npz", root=str(tmp_path)))
+
+
+# --- what every data set goes through -----------------------------------------------------------------
+
+
+def test_prepared_images_are_mapped_and_train_where_they_lie(tmp_path: Path) -> None:
+    parts, card = datasets.prepare(DatasetSettings(name="digits"))
+    datasets.save(parts, card, tmp_path)
+    part = datasets.load_part(tmp_path, "train")
+    assert isinstance(part.images, np.memmap)
+    images, labels = part.tensors("cpu")
+    assert images.data_ptr() == part.images.ctypes.data  # no copy
+    assert part.tensors("cpu")[1] is labels
+
+
+def test_mean_and_std_are_those_of_the_training_part() -> None:
+    parts, card = datasets.prepare(DatasetSettings(name="digits"))
+    scaled = parts["train"].images.astype(np.float64) / 255
+    assert card.mean == pytest.approx(scaled.mean((0, 2, 3)), abs=1e-6)
+    assert card.std == pytest.approx(scaled.std((0, 2, 3)), abs=1e-6)
+
+
+def test_reduced_parts_keep_the_proportions(tmp_path: Path) -> None:
+    labels = np.repeat([0, 1, 2, 3], [20, 10, 6, 4])
+    settings = write_npz(tmp_path, train_labels=labels, val_images=None, val_labels=None)
+    smaller = settings.model_copy(update={"train_size": 20, "val_size": 13})
+    parts, card = datasets.prepare(smaller)
+    assert card.counts["val"] == (7, 3, 2, 1)  # 13 of 20 : 10 : 6 : 4, largest remainders
+    assert card.counts["train"] == (10, 5, 3, 2)  # 20 of the 13 : 7 : 4 : 3 that are left
+    again, _ = datasets.prepare(smaller)
+    other, _ = datasets.prepare(smaller.model_copy(update={"seed": 1}))
+    assert np.array_equal(parts["train"].images, again["train"].images)
+    assert not np.array_equal(parts["train"].images, other["train"].images)
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({"imbalance": 10.0}, (60, 46, 36, 28, 22, 17, 13, 10, 8, 6)),  # 60 * 10 ** (-c / 9)
+        ({"counts": {"3": 7, "9": 1}}, (60, 60, 60, 7, 60, 60, 60, 60, 60, 1)),
+        ({"train_size": 10}, (1,) * 10),
+    ],
+)
+def test_smaller_training_parts(monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], counts: tuple[int, ...]) -> None:
+    def swapped(settings: DatasetSettings) -> datasets.Raw:
+        raw = digits(settings)
+        return datasets.Raw({**raw.parts, "train": raw.parts["val"], "val": raw.parts["train"]}, raw.classes, raw.source)
+
+    digits = datasets.DATASETS["digits"]
+    monkeypatch.setitem(datasets.DATASETS, "digits", swapped)
+    _, card = datasets.prepare(DatasetSettings(name="digits").model_copy(update=changes))
+    assert card.counts["train"] == counts
+    assert card.counts["val"] == (20,) * 10  # only train is thinned
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train_size": 300}, "dataset.train_size: 300; must be at least 10, .* at most the 200 there are"),
+        ({"val_size": 9}, "dataset.val_size: 9; must be at least 10"),
+        ({"counts": {"11": 3}}, "dataset.counts: '11' is no class; there are 0, 1"),
+        ({"counts": {"1": 21}}, "dataset.counts: 1: 21; must be at most the 20 there are"),
+    ],
+)
+def test_sizes_that_cannot_be_had(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        datasets.prepare(DatasetSettings(name="digits").model_copy(update=changes))
+
+
+def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    train = rng.integers(0, 256, (40, 28, 20), dtype=np.uint8)
+    test = rng.integers(0, 256, (20, 28, 20), dtype=np.uint8)
+    test[[2, 7]] = train[[0, 9]]
+    settings = write_npz(tmp_path, train_images=train, test_images=test)
+    _, card = datasets.prepare(settings)
+    assert card.notes == (
+        "images that are also in test, pixel for pixel: 2 of train; dataset.duplicates: drop leaves them out",
+    )
+    dropped, card = datasets.prepare(settings.model_copy(update={"duplicates": "drop"}))
+    assert np.array_equal(dropped["train"].images[:, 0], np.delete(train, [0, 9], 0))
+    assert card.notes == ("dropped images that are also in test, pixel for pixel: 2 of train",)
+    with pytest.raises(DataError, match="also in test, pixel for pixel: 2 of train; remove them"):
+        datasets.prepare(settings.model_copy(update={"duplicates": "refuse"}))
+
+
+def test_any_source_can_be_resized(tmp_path: Path) -> None:
+    parts, card = datasets.prepare(write_npz(tmp_path).model_copy(update={"size": (14, 10), "fit": "stretch"}))
+    assert parts["test"].images.shape == (20, 1, 14, 10)
+    assert (card.height, card.width) == (14, 10)
+
+
+# --- a function of one's own --------------------------------------------------------------------------
+
+
+def own(root: Path) -> dict[str, object]:
+    with np.load(root / "own.npz") as file:
+        return dict(file)
+
+
+def not_arrays(root: Path) -> list[int]:
+    return [1]
+
+
+def test_a_function_by_import_path(tmp_path: Path) -> None:
+    write_npz(tmp_path)
+    parts, card = datasets.prepare(DatasetSettings(name="tests.test_datasets:own", root=str(tmp_path)))
+    assert (card.name, len(parts["train"])) == ("tests.test_datasets.own", 40)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "words"),
+    [("not_arrays", DataError, "gave a list; must be a dict of arrays"), ("missing", SettingsError, "has no 'missing'")],
+)
+def test_a_function_that_is_not_what_it_should_be(function: str, error: type[Exception], words: str, tmp_path: Path) -> None:
+    with pytest.raises(error, match=words):
+        datasets.prepare(DatasetSettings(name=f"tests.test_datasets:{function}", root=str(tmp_path)))
+
+
+# --- published data sets, in torchvision's own files --------------------------------------------------
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """MNIST's format: two zero bytes, the type (8: unsigned bytes), the number of axes, their lengths, the bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(head + array.astype(np.uint8).tobytes())
+
+
+def test_fashion_mnist_from_an_existing_root(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    for stem, images in (("train", train), ("t10k", train[:20] // 2)):
+        write_idx(tmp_path / f"FashionMNIST/raw/{stem}-images-idx3-ubyte", images)
+        write_idx(tmp_path / f"FashionMNIST/raw/{stem}-labels-idx1-ubyte", np.arange(len(images)) % 10)
+    parts, card = datasets.prepare(DatasetSettings(name="fashion_mnist", root=str(tmp_path)))
+    assert (card.channels, card.counts["train"], card.counts["val"]) == (1, (4,) * 10, (1,) * 10)
+    assert "Bag" in card.classes
+    assert np.array_equal(parts["test"].images[:, 0], train[:20] // 2)
+
+
+def test_cifar10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    images = {}
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        images[name] = rng.integers(0, 256, (20, 3, 32, 32), dtype=np.uint8)
+        batch = {"data": images[name].reshape(20, -1), "labels": [i % 10 for i in range(20)]}
+        (folder / name).write_bytes(pickle.dumps(batch))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {i}" for i in range(10)]}))
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)  # the published files' checksums
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda path, md5: True)
+    parts, card = datasets.prepare(DatasetSettings(name="cifar10", root=str(tmp_path)))
+    assert np.array_equal(parts["test"].images, images["test_batch"])
+    assert (card.counts["train"], card.counts["val"], card.classes[3]) == ((8,) * 10, (2,) * 10, "class 3")
+
+
+@pytest.mark.parametrize(("name", "count"), [("svhn", 20), ("svhn_extra", 50)])
+def test_svhn_with_and_without_extra(name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 20), ("extra", 30), ("test", 10)):
+        labels = (np.arange(n) % 10 + 1)[:, None]  # the files have 10 for the digit 0
+        images = rng.integers(0, 256, (32, 32, 3, n), dtype=np.uint8)
+        savemat(tmp_path / f"{split}_32x32.mat", {"X": images, "y": labels})
+    monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda path, md5: True)
+    parts, card = datasets.prepare(DatasetSettings(name=name, root=str(tmp_path), val_size=10))
+    assert (len(parts["train"]), card.counts["val"]) == (count - 10, (1,) * 10)
+    assert parts["test"].labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+    assert np.array_equal(parts["test"].images, images.transpose(3, 2, 0, 1))
+
+
+def test_stl10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "stl10_binary"
+    folder.mkdir()
+    (folder / "class_names.txt").write_text("".join(f"class {i}\n" for i in range(10)))
+    for split in ("train", "test"):
+        images = rng.integers(0, 256, (20, 3, 96, 96), dtype=np.uint8)
+        (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())  # the files go down the columns
+        (folder / f"{split}_y.bin").write_bytes((np.arange(20) % 10 + 1).astype(np.uint8).tobytes())
+    monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
+    parts, card = datasets.prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
+    assert np.array_equal(parts["test"].images, images)
+    assert (card.height, card.counts["train"], card.classes[0]) == (96, (1,) * 10, "class 0")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_set_that_is_not_there(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{name}: not to be had in .*; put torchvision's files there, or set") as caught:
+        datasets.prepare(DatasetSettings(name=name, root=str(tmp_path)))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,195 @@
+"""A folder of pictures: every layout, any sizes and kinds, and one report of all that cannot be used."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from augsearch import datasets
+from augsearch.config import DatasetSettings
+from augsearch.errors import DataError
+
+RNG = np.random.default_rng(0)
+
+
+def picture(path: Path, height: int = 8, width: int = 8, *, grey: bool = False, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (height, width) if grey else (height, width, 3)
+    Image.fromarray(RNG.integers(0, 256, shape, dtype=np.uint8)).save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def class_folders(root: Path, count: int = 10, *, grey: bool = False) -> DatasetSettings:
+    for label in ("cat", "dog"):
+        for i in range(count):
+            picture(root / "own" / label / f"{i}.png", grey=grey)
+    return DatasetSettings(folder="own", root=str(root))
+
+
+def split_folders(root: Path, *splits: str) -> DatasetSettings:
+    for split in splits:
+        for label in ("cat", "dog"):
+            for i in range(5):
+                picture(root / "own" / split / label / f"{i}.png")
+    return DatasetSettings(folder="own", root=str(root))
+
+
+def test_class_folders_are_split_evenly_and_always_alike(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path)
+    parts, card = datasets.prepare(settings)
+    assert card.counts == {"train": (6, 6), "val": (2, 2), "test": (2, 2)}
+    assert (card.name, card.classes, card.channels) == ("own", ("cat", "dog"), 3)
+    assert len(np.unique(np.concatenate([part.images for part in parts.values()]), axis=0)) == 20
+    assert datasets.prepare(settings)[1].fingerprint == card.fingerprint
+    assert datasets.prepare(settings.model_copy(update={"seed": 1}))[1].fingerprint != card.fingerprint
+
+
+def test_train_val_and_test_folders_are_kept(tmp_path: Path) -> None:
+    parts, card = datasets.prepare(split_folders(tmp_path, "train", "val", "test"))
+    assert card.counts == {"train": (5, 5), "val": (5, 5), "test": (5, 5)}
+    first = np.asarray(Image.open(tmp_path / "own/test/dog/0.png")).transpose(2, 0, 1)
+    assert np.array_equal(parts["test"].images[5], first)
+
+
+def test_val_is_split_off_where_there_is_none(tmp_path: Path) -> None:
+    assert datasets.prepare(split_folders(tmp_path, "train", "test"))[1].counts["val"] == (1, 1)
+
+
+def test_mixed_sizes_and_kinds_are_resized(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path, 4)
+    picture(tmp_path / "own/cat/deep/er.jpg", 40, 20)
+    picture(tmp_path / "own/cat/grey.webp", 9, 30, grey=True)
+    Image.fromarray(np.full((12, 12), 40_000, np.uint16)).save(tmp_path / "own/cat/sixteen.png")
+    Image.new("RGBA", (10, 10), (9, 9, 9, 0)).save(tmp_path / "own/cat/clear.png")
+    with pytest.raises(DataError, match="images have 5 sizes, such as 8x8 .*; set dataset.size"):
+        datasets.prepare(settings)
+    parts, card = datasets.prepare(settings.model_copy(update={"size": (16, 12)}))
+    assert (card.channels, card.height, card.width) == (3, 16, 12)
+    assert sum(sum(counts) for counts in card.counts.values()) == 12
+    everything = np.concatenate([part.images for part in parts.values()])
+    assert any((image == 40_000 >> 8).all() for image in everything)
+
+
+def test_crop_keeps_proportions_and_stretch_keeps_all(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path, 4).model_copy(update={"size": (8, 8)})
+    for label in ("cat", "dog"):
+        for file in (tmp_path / "own" / label).iterdir():
+            pixels = np.zeros((8, 24, 3), np.uint8)
+            pixels[:, 8:16] = 255  # white between two black thirds
+            Image.fromarray(pixels).save(file)
+    cropped = datasets.prepare(settings)[0]["train"].images
+    stretched = datasets.prepare(settings.model_copy(update={"fit": "stretch"}))[0]["train"].images
+    assert (cropped == 255).all()
+    assert stretched[:, :, :, 0].max() < 20
+    assert stretched[:, :, :, 4].min() > 200
+
+
+def test_grey_pictures_have_one_channel_whatever_their_files_say(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path, grey=True)
+    file = tmp_path / "own/cat/0.png"
+    Image.open(file).convert("RGB").save(file)
+    assert datasets.prepare(settings)[1].channels == 1
+    assert datasets.prepare(settings.model_copy(update={"grey": False}))[1].channels == 3
+    picture(file)
+    assert datasets.prepare(settings)[1].channels == 3
+    assert datasets.prepare(settings.model_copy(update={"grey": True}))[1].channels == 1
+
+
+def test_a_photo_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path).model_copy(update={"size": (8, 8)})
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera's top is at the right
+    for i in range(10):
+        Image.fromarray(pixels).save(tmp_path / "own/cat" / f"{i}.png", exif=exif)
+    image = datasets.prepare(settings)[0]["train"].images[0, 0]
+    assert (image[:, -1] == 255).all()
+    assert (image[:, :-1] == 0).all()
+
+
+def bomb(path: Path) -> None:
+    """A PNG of a hundred bytes whose header promises 60,000 x 60,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def with_bad_files(root: Path) -> DatasetSettings:
+    settings = class_folders(root)
+    cat = root / "own" / "cat"
+    (cat / "a notes.txt").write_text("not a picture")
+    (cat / "b empty.png").touch()
+    torn = picture(cat / "c torn.jpg", 64, 64)
+    torn.write_bytes(torn.read_bytes()[:700])
+    bomb(cat / "d bomb.png")
+    picture(cat / "e dot.png", 1, 1)
+    (cat / "f out.png").symlink_to(picture(root / "elsewhere" / "secret.png"))
+    (cat / "g all").symlink_to(root / "elsewhere")
+    (cat / "h gone.png").symlink_to(cat / "never.png")
+    (cat / ".DS_Store").write_text("the system's own")
+    return settings.model_copy(update={"size": (8, 8)})
+
+
+def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="8 files cannot be used") as caught:
+        datasets.prepare(with_bad_files(tmp_path))
+    said = str(caught.value)
+    for words in (
+        "cat/a notes.txt (not an image)",
+        "cat/b empty.png (empty)",
+        "cat/c torn.jpg (broken: image file is truncated",
+        "cat/d bomb.png (huge: more than 64 million pixels)",
+        "cat/e dot.png (1x1 pixels, at least 4 each way)",
+        "cat/f out.png (a link that leads out of the folder)",
+        "cat/g all (a link to a folder, which is not followed)",
+        "cat/h gone.png (a link to nothing)",
+        "remove or mend them, or set dataset.bad_files: skip",
+    ):
+        assert words in said
+    assert "\n" not in said
+    assert "DS_Store" not in said
+
+
+def test_bad_files_can_be_skipped_and_are_noted(tmp_path: Path) -> None:
+    _, card = datasets.prepare(with_bad_files(tmp_path).model_copy(update={"bad_files": "skip"}))
+    assert sum(sum(counts) for counts in card.counts.values()) == 20
+    assert card.notes[0].startswith("8 files were skipped: cat/")
+
+
+def test_a_long_report_is_cut_with_its_number(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path)
+    for i in range(40):
+        (tmp_path / "own/dog" / f"{i}.txt").write_text("x")
+    with pytest.raises(DataError, match="40 files cannot be used: .* and 10 more; remove"):
+        datasets.prepare(settings)
+
+
+def test_folders_that_cannot_be_a_data_set(tmp_path: Path) -> None:
+    def refused(words: str) -> None:
+        with pytest.raises(DataError, match=words):
+            datasets.prepare(DatasetSettings(folder="own", root=str(tmp_path)))
+
+    refused("own: no such folder")
+    (tmp_path / "own" / "train").mkdir(parents=True)
+    refused("has train but no test")
+    split_folders(tmp_path, "train", "test")
+    picture(tmp_path / "own/train/emu/1.png")
+    refused("train has 3 classes and test 2; only one of them has 'emu'")
+    (tmp_path / "own/test/emu").mkdir()
+    refused("classes without images: test has none of 'emu'")
+    (tmp_path / "own/extra").mkdir()
+    refused("'extra' stands beside train; must be train, val or test")
+
+
+def test_one_class_folder_is_too_few(tmp_path: Path) -> None:
+    picture(tmp_path / "own" / "cat" / "1.png")
+    with pytest.raises(DataError, match="has 1 class folders; must have at least 2"):
+        datasets.prepare(DatasetSettings(folder="own", root=str(tmp_path)))
