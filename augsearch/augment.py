@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from augsearch.ops import OPS, Floats, apply
+from augsearch.ops import Floats, apply, find
 from augsearch.policy import Policy, Schedule
 from augsearch.randomness import uniform
 
-_SUB_POLICY, _OPERATION, _COUNT, _ORDER = range(4)
+_SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
 _STREAMS_PER_POLICY = 16
 _COUNT_AT_MOST = np.array([0.2, 0.5, 1.0])  # PBA, section 3.2: 0, 1 or 2 operations with p = .2, .3, .5
 
@@ -51,6 +51,8 @@ class Augment:
         batch_size: for policies drawn by "batch": images at positions [k * batch_size, (k + 1) * batch_size) of
             an epoch share a sub-policy.
         fill: colour outside the frame; the dialect's when absent (give the data set's mean for PBA).
+        pool: (N, C, H, W) uint8, the images that SamplePairing mixes in. Without one an image's partner is drawn
+            from its own mini-batch, as the images came, and "however cut" holds for cuts between mini-batches.
         one_sided_rotate: Tuun's released code never turns Rotate's sign; the default draws it, as for shears.
     """
 
@@ -62,12 +64,14 @@ class Augment:
         batch_size: int = 128,
         fill: int | tuple[int, ...] | None = None,
         one_sided_rotate: bool = False,
+        pool: Tensor | None = None,
     ) -> None:
         self.parts = (policy,) if isinstance(policy, (Policy, Schedule)) else tuple(policy)
         self.seed = seed
         self.batch_size = batch_size
         self.fill = fill
         self.one_sided_rotate = one_sided_rotate
+        self.pool = pool
         self._next = (0, 0)  # epoch, position
 
     def __call__(self, images: Tensor, *, epoch: int = 0, position: int | None = None) -> Tensor:
@@ -81,8 +85,11 @@ class Augment:
         self._next = (epoch, position + len(images))
         for i, part in enumerate(self.parts):
             policy = part.at(epoch) if isinstance(part, Schedule) else part
-            plan = self._plan(policy, len(images), epoch, position, i * _STREAMS_PER_POLICY)
-            images = perform(plan, images, policy, self.fill)
+            stream = i * _STREAMS_PER_POLICY
+            plan = self._plan(policy, len(images), epoch, position, stream)
+            mixes = "SamplePairing" in plan.names
+            partners = self._partners(images, epoch, position, stream + _PARTNER) if mixes else None
+            images = perform(plan, images, policy, self.fill, partners)
         return images
 
     def _plan(self, policy: Policy, count: int, epoch: int, position: int, stream: int) -> Plan:
@@ -91,13 +98,25 @@ class Augment:
         flat = [operation for sub_policy in policy.sub_policies for operation in sub_policy.operations]
         names = tuple(operation.name for operation in flat)
         strength = np.array([operation.magnitude for operation in flat] + [0.0])[rows]
-        signed = np.array([policy.dialect in OPS[o.name].signed and not self._one_sided(o.name) for o in flat] + [False])
+        signed = np.array([policy.dialect in find(o.name).signed and not self._one_sided(o.name) for o in flat] + [False])
         draws = uniform(self.seed, stream + _OPERATION, epoch, where[:, None], np.arange(rows.shape[1])[None, :])
         if policy.draw != "count":
             chance = np.array([_chance(policy, o.name, o.probability, o.magnitude) for o in flat] + [0.0])[rows]
             rows = np.where(draws[..., 0] < chance, rows, -1)
         sign = np.where(signed[rows] & (draws[..., 1] < 0.5), -1.0, 1.0)
         return Plan(names, rows, strength * sign, draws[..., 2:])
+
+    def _partners(self, images: Tensor, epoch: int, position: int, stream: int) -> Tensor:
+        """For each image the one that SamplePairing mixes in: of the pool, or of the image's own mini-batch."""
+        where = np.arange(position, position + len(images))
+        draws = uniform(self.seed, stream, epoch, where)[:, 0]
+        if self.pool is not None:
+            chosen, source = (draws * len(self.pool)).astype(np.int64), self.pool
+        else:
+            first = np.maximum(where // self.batch_size * self.batch_size, position) - position
+            end = np.minimum((where // self.batch_size + 1) * self.batch_size - position, len(images))
+            chosen, source = first + (draws * (end - first)).astype(np.int64), images
+        return source.index_select(0, torch.from_numpy(chosen).to(source.device)).to(images.device)
 
     def _one_sided(self, name: str) -> bool:
         return self.one_sided_rotate and name == "Rotate"
@@ -119,8 +138,10 @@ class Augment:
         """PBA: trying shuffled operations until `count` were applied is keeping the `count` accepted ones of lowest key."""
         flat = [sub_policy.operations[0] for sub_policy in policy.sub_policies]
         chance = np.array([_chance(policy, o.name, o.probability, o.magnitude) for o in flat])
-        draws = uniform(self.seed, stream + _ORDER, epoch, where[:, None], np.arange(len(flat))[None, :])
-        key = np.where(draws[..., 0] < chance, draws[..., 1], np.inf)
+        quads = uniform(self.seed, stream + _ORDER, epoch, where[:, None], np.arange(-(-len(flat) // 4))[None, :])
+        draws = quads.reshape(len(where), 4 * quads.shape[1])[:, : len(flat)]
+        # Given that a draw is below the chance, draw / chance is itself uniform: it serves as the order too.
+        key = np.where(draws < chance, draws / np.maximum(chance, 1e-12), np.inf)
         count = np.searchsorted(_COUNT_AT_MOST, uniform(self.seed, stream + _COUNT, epoch, where)[:, 0], side="right")
         slots = min(2, len(flat))
         order = np.argsort(key, axis=1, kind="stable")[:, :slots]
@@ -133,17 +154,30 @@ def _chance(policy: Policy, name: str, probability: float, magnitude: float) -> 
     return probability * magnitude if name == "HorizontalFlip" and policy.dialect == "tuun" else probability
 
 
-def perform(plan: Plan, images: Tensor, policy: Policy, fill: int | tuple[int, ...] | None = None) -> Tensor:
+def perform(
+    plan: Plan, images: Tensor, policy: Policy, fill: int | tuple[int, ...] | None = None, partners: Tensor | None = None
+) -> Tensor:
     """Apply a plan: for each of its steps, the images of each operation together."""
+    kinds = {name: i for i, name in enumerate(dict.fromkeys(plan.names))}
+    kind = np.array([kinds[name] for name in plan.names] + [-1])[plan.operation]  # (B, K)
     out = images
     for k in range(plan.operation.shape[1]):
-        step = plan.operation[:, k]
-        for name in dict.fromkeys(plan.names[i] for i in np.unique(step[step >= 0])):
-            rows = [i for i, other in enumerate(plan.names) if other == name]
-            hit = np.flatnonzero(np.isin(step, rows))
+        for name, i in kinds.items():
+            hit = np.flatnonzero(kind[:, k] == i)
+            if not len(hit):
+                continue
             if out is images:
                 out = images.clone()
             at = torch.from_numpy(hit).to(images.device)
-            magnitude, noise = plan.magnitude[hit, k], plan.noise[hit, k]
-            out[at] = apply(out[at], name, magnitude, dialect=policy.dialect, noise=noise, fill=fill)
+            others = None if partners is None else partners.index_select(0, at)
+            done = apply(
+                out.index_select(0, at),
+                name,
+                plan.magnitude[hit, k],
+                dialect=policy.dialect,
+                noise=plan.noise[hit, k],
+                fill=fill,
+                partners=others,
+            )
+            out.index_copy_(0, at, done)
     return out

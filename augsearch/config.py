@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from augsearch.errors import SettingsError
-from augsearch.ops import OPS
+from augsearch.errors import PolicyError, SettingsError
+from augsearch.ops import OPS, find
 
 Method = Literal["tuun", "random"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -94,7 +94,7 @@ class SearchSettings(Section):
     sub_policies: int = Field(5, ge=1)
     operations_each: int = Field(2, ge=1)
     operations: tuple[str, ...] = TUUN_OPERATIONS
-    """What the search may choose from."""
+    """What the search may choose from: names of `augsearch.ops.OPS`, or your own as module:name."""
     draw: Literal["batch", "image"] = "batch"
     acquisition: Literal["LCB", "EI", "PI"] = "LCB"
     kappa: float = Field(1.96, ge=0)
@@ -117,8 +117,12 @@ class SearchSettings(Section):
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in OPS:
-                raise ValueError(f"{name!r} is unknown{_nearest(name, OPS)}; there are {', '.join(OPS)}")
+            if name not in OPS and ":" not in name:
+                raise ValueError(f"{name!r} is unknown{_nearest(name, OPS)}; there are {', '.join(OPS)}, or module:name")
+            try:
+                find(name)
+            except PolicyError as error:
+                raise ValueError(str(error)) from None
         return names
 
     @model_validator(mode="after")

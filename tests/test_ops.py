@@ -96,7 +96,7 @@ def test_sample_pairing_mixes_with_the_neighbour() -> None:
     ("images", "name", "magnitude", "words"),
     [
         (torch.zeros(2, 3, 4), "Rotate", 0.1, "must be \\(B, C, H, W\\) uint8"),
-        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "rotate", 0.1, "operation 'rotate': unknown"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "rotate", 0.1, "operation: 'rotate' is unknown"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "Rotate", float("nan"), "magnitude nan"),
     ],
 )

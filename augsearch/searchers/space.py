@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skopt.space import Categorical, Real, Space
 
-from augsearch.ops import OPS, Floats
+from augsearch.ops import Floats, find
 from augsearch.policy import Draw, Operation, Policy, SubPolicy
 
 
@@ -61,7 +61,7 @@ class PolicySpace:
                 )
             ]
         )
-        with_magnitude = np.array([OPS[name].magnitude for name in self.operations])
+        with_magnitude = np.array([find(name).magnitude for name in self.operations])
         self._with_magnitude = np.flatnonzero(with_magnitude)
 
     def sample(self, n: int, seed: Sequence[int]) -> Points:
