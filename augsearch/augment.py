@@ -87,7 +87,7 @@ class Augment:
             policy = part.at(epoch) if isinstance(part, Schedule) else part
             stream = i * _STREAMS_PER_POLICY
             plan = self._plan(policy, len(images), epoch, position, stream)
-            mixes = "SamplePairing" in plan.names
+            mixes = any(find(name).paired for name in plan.names)
             partners = self._partners(images, epoch, position, stream + _PARTNER) if mixes else None
             images = perform(plan, images, policy, self.fill, partners)
         return images
@@ -116,7 +116,7 @@ class Augment:
             first = np.maximum(where // self.batch_size * self.batch_size, position) - position
             end = np.minimum((where // self.batch_size + 1) * self.batch_size - position, len(images))
             chosen, source = first + (draws * (end - first)).astype(np.int64), images
-        return source.index_select(0, torch.from_numpy(chosen).to(source.device)).to(images.device)
+        return _take(source, chosen).to(images.device)
 
     def _one_sided(self, name: str) -> bool:
         return self.one_sided_rotate and name == "Rotate"
@@ -157,27 +157,36 @@ def _chance(policy: Policy, name: str, probability: float, magnitude: float) -> 
 def perform(
     plan: Plan, images: Tensor, policy: Policy, fill: int | tuple[int, ...] | None = None, partners: Tensor | None = None
 ) -> Tensor:
-    """Apply a plan: for each of its steps, the images of each operation together."""
-    kinds = {name: i for i, name in enumerate(dict.fromkeys(plan.names))}
-    kind = np.array([kinds[name] for name in plan.names] + [-1])[plan.operation]  # (B, K)
-    out = images
-    for k in range(plan.operation.shape[1]):
-        for name, i in kinds.items():
-            hit = np.flatnonzero(kind[:, k] == i)
-            if not len(hit):
-                continue
-            if out is images:
-                out = images.clone()
-            at = torch.from_numpy(hit).to(images.device)
-            others = None if partners is None else partners.index_select(0, at)
-            done = apply(
-                out.index_select(0, at),
-                name,
-                plan.magnitude[hit, k],
-                dialect=policy.dialect,
-                noise=plan.noise[hit, k],
-                fill=fill,
-                partners=others,
-            )
-            out.index_copy_(0, at, done)
-    return out
+    """Apply a plan: for each of its steps, the images of each operation together.
+
+    The images are sorted by operation, so that each group is a slice, and put back in order at the end.
+    """
+    names = tuple(dict.fromkeys(plan.names))
+    kinds = np.array([names.index(name) for name in plan.names] + [-1])[plan.operation]  # (B, K), -1 for none
+    order = np.arange(len(images))  # the image that now lies in each place
+    for k in range(kinds.shape[1]):
+        if (kinds[:, k] < 0).all():
+            continue
+        step = np.argsort(kinds[order, k], kind="stable")
+        order, images = order[step], _take(images, step)
+        kind, first = np.unique(kinds[order, k], return_index=True)
+        done = []
+        for i, start, end in zip(kind, first, [*first[1:], len(order)], strict=True):
+            part, group = images[start:end], order[start:end]
+            if i >= 0:
+                part = apply(
+                    part,
+                    names[i],
+                    plan.magnitude[group, k],
+                    dialect=policy.dialect,
+                    noise=plan.noise[group, k],
+                    fill=fill,
+                    partners=None if partners is None else _take(partners, group),
+                )
+            done.append(part)
+        images = torch.cat(done)
+    return _take(images, np.argsort(order))
+
+
+def _take(images: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    return images.index_select(0, torch.from_numpy(rows).to(images.device))

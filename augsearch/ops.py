@@ -73,11 +73,11 @@ class Call:
     dialect: Dialect
     fill: Tensor  # (C,) uint8, on the images' device
     noise: Floats  # (B, 2) in [0, 1): where a window lies
-    partners: Tensor  # (B, C, H, W) uint8: what SamplePairing mixes in
+    partners: Tensor | None  # (B, C, H, W) uint8 for operations that are `paired`
 
     def part(self, rows: slice) -> Call:
         """The same for some of the images."""
-        return replace(self, noise=self.noise[rows], partners=self.partners[rows])
+        return replace(self, noise=self.noise[rows], partners=None if self.partners is None else self.partners[rows])
 
 
 Run = Callable[[Tensor, Floats, Call], Tensor]
@@ -88,13 +88,15 @@ class Op:
     """One operation: its name, what it does, and what its magnitude means for drawing and searching.
 
     `run(images, magnitude, call)` takes (B, C, H, W) uint8 and (B,) float64 and gives (B, C, H, W) uint8.
-    `signed` lists the dialects that flip the magnitude's sign at random; `magnitude` says whether it has one.
+    `signed` lists the dialects that flip the magnitude's sign at random; `magnitude` says whether it has one;
+    `paired` says that it mixes in other images, `call.partners`.
     """
 
     name: str
     run: Run
     magnitude: bool = True
     signed: tuple[Dialect, ...] = ()
+    paired: bool = False
 
 
 def apply(
@@ -135,12 +137,13 @@ def apply(
     if count == 0:
         return images
     values = magnitude.detach().cpu().numpy() if isinstance(magnitude, Tensor) else np.asarray(magnitude)
-    values = np.broadcast_to(values.astype(np.float64), (count,))
+    values = np.full(count, values, np.float64)
     if not np.isfinite(values).all():
         raise PolicyError(f"{name}: magnitude {values[~np.isfinite(values)][0]}; must be a finite number")
     where = np.full((count, 2), 0.5) if noise is None else np.asarray(noise, np.float64)
-    others = images.roll(1, 0) if partners is None else partners
-    call = Call(dialect, _fill_colour(fill, dialect, images), where, others)
+    if op.paired and partners is None:
+        partners = images.roll(1, 0)
+    call = Call(dialect, _fill_colour(fill, dialect, images), where, partners)
     return _in_pieces(op, images.contiguous(), values, call)
 
 
@@ -537,6 +540,7 @@ def _resample(images: Tensor, places: NDArray[np.int64], weights: NDArray[np.int
 def _sample_pairing(images: Tensor, m: Floats, call: Call) -> Tensor:
     """Mix each image with its partner."""
     weight = {"tuun": 0.4 * m, "pba": 0.04 * m, "torchvision": m}[call.dialect]
+    assert call.partners is not None, "apply() gives partners to operations that are paired"
     return _blend(images, call.partners, weight)
 
 
@@ -568,7 +572,7 @@ OPS: dict[str, Op] = {
         Op("RandomCrop", _random_crop),
         Op("HorizontalFlip", _flip),
         Op("Identity", _identity, magnitude=False),
-        Op("SamplePairing", _sample_pairing),
+        Op("SamplePairing", _sample_pairing, paired=True),
     )
 }
 """Every built-in operation by its name, as torchvision spells it."""
