@@ -18,14 +18,14 @@ _PACKAGES = ("torch", "torchvision", "scikit-optimize", "prefect", "mlflow", "dv
 def provenance(card: Card) -> dict[str, str]:
     """One line for each thing that somebody would need to make the result again."""
     return {
-        "commit": _commit(),
-        "hardware": _hardware(),
+        "commit": commit(),
+        "hardware": hardware(),
         "versions": f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "data": f"{card.name}: {card.source}; SHA-256 {card.fingerprint[:16]}",
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -36,7 +36,7 @@ def _commit() -> str:
         return "not in a git checkout"
 
 
-def _hardware() -> str:
+def hardware() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
