@@ -130,9 +130,9 @@ class Augment:
         first = np.cumsum([0, *lengths])
         for i, length in enumerate(lengths):
             table[i, :length] = np.arange(first[i], first[i] + length)
-        draws = where // self.batch_size if policy.draw == "batch" else where
+        draws, member = np.unique(where // (self.batch_size if policy.draw == "batch" else 1), return_inverse=True)
         chosen = uniform(self.seed, stream + _SUB_POLICY, epoch, draws)[:, 0] * len(lengths)
-        return table[chosen.astype(np.int64)]
+        return table[chosen.astype(np.int64)[member]]
 
     def _counted(self, policy: Policy, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
         """PBA: trying shuffled operations until `count` were applied is keeping the `count` accepted ones of lowest key."""

@@ -428,7 +428,7 @@ def _equalize(images: Tensor, m: Floats, call: Call) -> Tensor:
     counts = _histogram(rows)
     brightest = counts.gather(1, rows.amax(1, keepdim=True).long())
     step = (rows.shape[1] - brightest) // 255  # (B * C, 1)
-    before = counts.cumsum(1) - counts
+    before = counts.cumsum(1, dtype=torch.int32) - counts
     # A quotient of whole numbers below 2 ** 53 never rounds up to the next one.
     table = (before + step // 2).double().div_(step.clamp(min=1)).clamp_(max=255).to(torch.int32)
     ramp = torch.arange(256, device=images.device, dtype=torch.int32)
@@ -437,9 +437,9 @@ def _equalize(images: Tensor, m: Floats, call: Call) -> Tensor:
 
 
 def _histogram(rows: Tensor) -> Tensor:
-    """rows: (N, L) uint8 -> (N, 256) int64."""
-    start = torch.arange(len(rows), device=rows.device)[:, None] * 256
-    return torch.bincount((rows + start).view(-1), minlength=256 * len(rows)).view(-1, 256)
+    """rows: (N, L) uint8 -> (N, 256) int32."""
+    start = torch.arange(0, 256 * len(rows), 256, dtype=torch.int32, device=rows.device)[:, None]
+    return torch.bincount((rows + start).view(-1), minlength=256 * len(rows)).view(-1, 256).int()
 
 
 # --- windows ------------------------------------------------------------------------------------------

@@ -10,25 +10,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
     """counter (..., 4) of 32-bit words, key two 32-bit words -> (..., 4) random 32-bit words."""
-    c0, c1, c2, c3 = (counter[..., i] for i in range(4))
-    k0, k1 = key
-    for _ in range(10):
-        left, right = _M0 * c0, _M1 * c2
-        c0, c1, c2, c3 = (
-            (right >> _SHIFT) ^ c1 ^ np.uint64(k0),
-            right & _LOW,
-            (left >> _SHIFT) ^ c3 ^ np.uint64(k1),
-            left & _LOW,
-        )
-        k0, k1 = (k0 + _W0) & 0xFFFFFFFF, (k1 + _W1) & 0xFFFFFFFF
-    return np.stack([c0, c1, c2, c3], -1)
+    pairs = (2, *[1] * (counter.ndim - 1))
+    even, odd = np.moveaxis(counter[..., ::2], -1, 0), np.moveaxis(counter[..., 1::2], -1, 0)  # (2, ...)
+    for i in range(10):
+        keys = np.array([(key[0] + i * _W0) & 0xFFFFFFFF, (key[1] + i * _W1) & 0xFFFFFFFF], np.uint64).reshape(pairs)
+        product = (_MULTIPLIERS.reshape(pairs) * even)[::-1]
+        even, odd = (product >> _SHIFT) ^ odd ^ keys, product & _LOW
+    return np.stack([even[0], odd[0], even[1], odd[1]], -1)
 
 
 def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: ArrayLike = 0) -> NDArray[np.float64]:
