@@ -20,6 +20,7 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -402,7 +403,7 @@ class Block(nn.Module):
 def wrn_40_2() -> nn.Module:
     widths = [16, 32, 64, 128]
     blocks: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)]
-    for group, (inside, outside) in enumerate(zip(widths, widths[1:], strict=False)):
+    for group, (inside, outside) in enumerate(pairwise(widths)):
         blocks += [Block(inside if i == 0 else outside, outside, 2 if group and i == 0 else 1) for i in range(6)]
     return nn.Sequential(*blocks, nn.BatchNorm2d(128), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
 
