@@ -7,23 +7,33 @@ batch is split. It runs on the host, so that every device sees the same draws.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
+_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
     """counter (..., 4) of 32-bit words, key two 32-bit words -> (..., 4) random 32-bit words."""
-    pairs = (2, *[1] * (counter.ndim - 1))
-    even, odd = np.moveaxis(counter[..., ::2], -1, 0), np.moveaxis(counter[..., 1::2], -1, 0)  # (2, ...)
-    for i in range(10):
-        keys = np.array([(key[0] + i * _W0) & 0xFFFFFFFF, (key[1] + i * _W1) & 0xFFFFFFFF], np.uint64).reshape(pairs)
-        product = (_MULTIPLIERS.reshape(pairs) * even)[::-1]
-        even, odd = (product >> _SHIFT) ^ odd ^ keys, product & _LOW
-    return np.stack([even[0], odd[0], even[1], odd[1]], -1)
+    words = counter.reshape(-1, 4).T
+    even, odd = words[::2], words[1::2]  # (2, N)
+    for keys in _round_keys(*key):
+        product = (_MULTIPLIERS * even)[::-1]
+        even, odd = (product >> _SHIFT) ^ (odd ^ keys), product & _LOW
+    out = np.empty((words.shape[1], 4), np.uint64)
+    out[:, ::2], out[:, 1::2] = even.T, odd.T
+    return out.reshape(counter.shape)
+
+
+@cache
+def _round_keys(k0: int, k1: int) -> list[NDArray[np.uint64]]:
+    """(2, 1) for each of the ten rounds."""
+    keys = [[(k0 + i * _W0) & 0xFFFFFFFF, (k1 + i * _W1) & 0xFFFFFFFF] for i in range(10)]
+    return list(np.array(keys, np.uint64)[:, :, None])
 
 
 def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: ArrayLike = 0) -> NDArray[np.float64]:
