@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from augsearch.errors import PolicyError
 from augsearch.ops import Floats, apply, find
 from augsearch.policy import Policy, Schedule
 from augsearch.randomness import uniform
@@ -66,6 +67,8 @@ class Augment:
         one_sided_rotate: bool = False,
         pool: Tensor | None = None,
     ) -> None:
+        if pool is not None and (pool.ndim != 4 or pool.dtype != torch.uint8 or not len(pool)):
+            raise PolicyError(f"pool: {tuple(pool.shape)} {pool.dtype}; must be (N, C, H, W) uint8, N >= 1")
         self.parts = (policy,) if isinstance(policy, (Policy, Schedule)) else tuple(policy)
         self.seed = seed
         self.batch_size = batch_size

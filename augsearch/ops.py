@@ -182,18 +182,19 @@ def _framed(images: Tensor, fill: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _affine_nearest(images: Tensor, matrix: Floats, fill: Tensor) -> Tensor:
-    """Pillow's `transform(AFFINE, NEAREST)`: 16.16 fixed point in 32 bits (Geometry.c, affine_fixed).
+    """Pillow's `transform(AFFINE, NEAREST)`: 16.16 fixed point (Geometry.c, affine_fixed).
 
-    matrix: (B, 6) float64, output to input.
+    matrix: (B, 6) float64, output to input. In 32 bits, as Pillow has it, unless a place lies beyond them.
     """
     count, channels, height, width = images.shape
     half = matrix.copy()
     half[:, 2] += matrix[:, 0] * 0.5 + matrix[:, 1] * 0.5
     half[:, 5] += matrix[:, 3] * 0.5 + matrix[:, 4] * 0.5
-    fixed = torch.from_numpy(np.floor(half * 65536.0 + 0.5).astype(np.int32)).to(images.device)
+    bits = torch.int32 if np.abs(half).max() * (1 + height + width) < 1 << 15 else torch.int64
+    fixed = torch.from_numpy(np.floor(half * 65536.0 + 0.5)).to(images.device, bits)
     a = fixed[:, :, None, None]  # (B, 6, 1, 1)
-    x = torch.arange(width, device=images.device, dtype=torch.int32)[None, None, :]
-    y = torch.arange(height, device=images.device, dtype=torch.int32)[None, :, None]
+    x = torch.arange(width, device=images.device, dtype=bits)[None, None, :]
+    y = torch.arange(height, device=images.device, dtype=bits)[None, :, None]
     # 1 is added and what lies outside is clamped: such places fall on a frame of one pixel.
     x_in = ((a[:, 0] * x + a[:, 2]) + a[:, 1] * y >> 16).add_(1).clamp_(0, width + 1)  # (B, H, W)
     y_in = ((a[:, 3] * x + a[:, 5]) + a[:, 4] * y >> 16).add_(1).clamp_(0, height + 1)

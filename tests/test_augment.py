@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augsearch.augment import Augment
+from augsearch.errors import PolicyError
 from augsearch.ops import OPS
 from augsearch.policy import Draw, Operation, Policy, Schedule, Segment, SubPolicy
 from augsearch.randomness import philox, uniform
@@ -138,6 +139,8 @@ def test_sample_pairing_from_a_pool_however_cut() -> None:
     assert out.unique().tolist() == [40, 80]  # 0.4 of a partner, both kinds of which were drawn
     pieces = Augment(policy, pool=pool)
     assert torch.equal(out, torch.cat([pieces(images[a:b]) for a, b in pairwise([0, 1, 30, 60])]))
+    with pytest.raises(PolicyError, match="pool: .* must be"):
+        Augment(policy, pool=pool.float())
 
 
 def test_sample_pairing_takes_partners_of_the_mini_batch() -> None:

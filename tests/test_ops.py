@@ -137,3 +137,15 @@ def test_sample_pairing_mixes_with_the_neighbour() -> None:
 def test_says_what_is_wrong(images: torch.Tensor, name: str, magnitude: float, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
         apply(images, name, magnitude)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is at hand")
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("name", OPS)
+def test_same_integers_on_a_gpu(name: str, dialect: str) -> None:
+    rng = np.random.default_rng(7)
+    for channels, height, width in ((3, 32, 32), (1, 28, 28), (4, 7, 19)):
+        pixels, noise = torch.from_numpy(draw_images(rng, 300, channels, height, width)), rng.random((300, 2))
+        m = draw_magnitudes(rng, name, dialect, 300)
+        on_cpu = apply(pixels, name, m, dialect=dialect, noise=noise)
+        assert torch.equal(on_cpu, apply(pixels.cuda(), name, m, dialect=dialect, noise=noise).cpu())
