@@ -301,10 +301,10 @@ def _rotate(images: Tensor, m: Floats, call: Call) -> Tensor:
     """Pillow's `rotate(degrees)`: about the centre, counter-clockwise, nearest."""
     degrees = {"tuun": m * 30, "pba": np.trunc(m * 30 / 10), "torchvision": m}[call.dialect]
     height, width = images.shape[2:]
-    angle = -np.radians(degrees % 360.0)
+    angle, which = np.unique(-np.radians(degrees % 360.0), return_inverse=True)
     # Pillow rounds with Python's round(), which is decimal-exact; numpy's is not.
-    cos = np.array([round(math.cos(v), 15) for v in angle])
-    sin = np.array([round(math.sin(v), 15) for v in angle])
+    cos = np.array([round(math.cos(v), 15) for v in angle])[which]
+    sin = np.array([round(math.sin(v), 15) for v in angle])[which]
     cx, cy = width / 2, height / 2
     x0 = cos * -cx + sin * -cy + cx
     y0 = -sin * -cx + cos * -cy + cy
@@ -535,7 +535,7 @@ def _resample(images: Tensor, places: NDArray[np.int64], weights: NDArray[np.int
         at = torch.from_numpy(places[:, :, tap]).to(images.device)
         weight = torch.from_numpy(weights[:, :, tap].astype(np.int32)).to(images.device)
         total = _rows(images, at).int().mul_(weight[:, None, :, None]).add_(total)
-    return (total >> 22).clamp_(0, 255).to(torch.uint8)
+    return total.bitwise_right_shift_(22).to(torch.uint8)  # weights sum to 2 ** 22 within 2, so never above 255
 
 
 def _sample_pairing(images: Tensor, m: Floats, call: Call) -> Tensor:

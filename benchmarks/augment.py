@@ -6,6 +6,7 @@
 The work is the same for all: 20 sub-policies drawn from Tuun's search space (or PBA's 30 operations, levels drawn),
 each applied to a batch of 32 x 32 RGB images, uint8 in and uint8 out. Every method is timed once in each round, so that
 whatever else the machine does hits all of them; rates are medians over rounds, ratios medians of each round's ratio.
+Seconds are the process's own on its one thread, user and system, without waiting for a core that others use.
 
 Pillow and augsearch give the same pixels. The others do what is nearest in their own terms, one draw of probability
 for each image. kornia and albumentations are not among this project's requirements: without them their rows say so.
@@ -341,10 +342,10 @@ def measure(methods: dict[str, Method], size: int, passes: int, rounds: int) -> 
         for name, method in methods.items():
             per_image = TUUN_METHODS[name][1]
             batch = whole[:PER_IMAGE_AT_MOST] if per_image else whole
-            start = time.perf_counter()
+            start = time.process_time()
             method(batch)
             if number:  # the first round warms up
-                rates[name].append(len(batch) * passes / (time.perf_counter() - start))
+                rates[name].append(len(batch) * passes / (time.process_time() - start))
     base = rates["Pillow, per image"]
     return {
         name: f"{statistics.median(own) / 1000:.1f} ({statistics.median(map(float.__truediv__, own, base)):.1f}x)"
