@@ -1,5 +1,7 @@
 """The operations against Pillow: zero difference, for every operation, dialect, magnitude and size."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -140,12 +142,12 @@ def test_says_what_is_wrong(images: torch.Tensor, name: str, magnitude: float, w
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is at hand")
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("name", OPS)
-def test_same_integers_on_a_gpu(name: str, dialect: str) -> None:
+def test_same_integers_on_a_gpu() -> None:
     rng = np.random.default_rng(7)
-    for channels, height, width in ((3, 32, 32), (1, 28, 28), (4, 7, 19)):
-        pixels, noise = torch.from_numpy(draw_images(rng, 300, channels, height, width)), rng.random((300, 2))
-        m = draw_magnitudes(rng, name, dialect, 300)
-        on_cpu = apply(pixels, name, m, dialect=dialect, noise=noise)
-        assert torch.equal(on_cpu, apply(pixels.cuda(), name, m, dialect=dialect, noise=noise).cpu())
+    for name, dialect in itertools.product(OPS, DIALECTS):
+        for channels, height, width in ((3, 32, 32), (1, 28, 28), (4, 7, 19)):
+            pixels, noise = torch.from_numpy(draw_images(rng, 300, channels, height, width)), rng.random((300, 2))
+            m = draw_magnitudes(rng, name, dialect, 300)
+            on_cpu = apply(pixels, name, m, dialect=dialect, noise=noise)
+            on_gpu = apply(pixels.cuda(), name, m, dialect=dialect, noise=noise).cpu()
+            assert torch.equal(on_cpu, on_gpu), (name, dialect)
