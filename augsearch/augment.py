@@ -22,7 +22,7 @@ from torch import Tensor
 
 from augsearch.errors import PolicyError
 from augsearch.ops import Floats, apply, find
-from augsearch.policy import Policy, Schedule
+from augsearch.policy import Operation, Policy, Schedule
 from augsearch.randomness import uniform
 
 _SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
@@ -76,6 +76,7 @@ class Augment:
         self.one_sided_rotate = one_sided_rotate
         self.pool = pool
         self._next = (0, 0)  # epoch, position
+        self._tables: dict[int, Table] = {}
 
     def __call__(self, images: Tensor, *, epoch: int = 0, position: int | None = None) -> Tensor:
         """(B, C, H, W) uint8 -> the same, augmented.
@@ -90,24 +91,26 @@ class Augment:
             policy = part.at(epoch) if isinstance(part, Schedule) else part
             stream = i * _STREAMS_PER_POLICY
             plan = self._plan(policy, len(images), epoch, position, stream)
-            mixes = any(find(name).paired for name in plan.names)
-            partners = self._partners(images, epoch, position, stream + _PARTNER) if mixes else None
+            paired = self._table(policy).paired
+            partners = self._partners(images, epoch, position, stream + _PARTNER) if paired else None
             images = perform(plan, images, policy, self.fill, partners)
         return images
 
     def _plan(self, policy: Policy, count: int, epoch: int, position: int, stream: int) -> Plan:
         where = np.arange(position, position + count)
-        rows = self._rows(policy, where, epoch, stream)  # (B, K): which operation of the flat list, or -1
-        flat = [operation for sub_policy in policy.sub_policies for operation in sub_policy.operations]
-        names = tuple(operation.name for operation in flat)
-        strength = np.array([operation.magnitude for operation in flat] + [0.0])[rows]
-        signed = np.array([policy.dialect in find(o.name).signed and not self._one_sided(o.name) for o in flat] + [False])
+        table = self._table(policy)
+        rows = self._rows(policy, table, where, epoch, stream)
         draws = uniform(self.seed, stream + _OPERATION, epoch, where[:, None], np.arange(rows.shape[1])[None, :])
         if policy.draw != "count":
-            chance = np.array([_chance(policy, o.name, o.probability, o.magnitude) for o in flat] + [0.0])[rows]
-            rows = np.where(draws[..., 0] < chance, rows, -1)
-        sign = np.where(signed[rows] & (draws[..., 1] < 0.5), -1.0, 1.0)
-        return Plan(names, rows, strength * sign, draws[..., 2:])
+            rows = np.where(draws[..., 0] < table.chance[rows], rows, -1)
+        sign = np.where(table.signed[rows] & (draws[..., 1] < 0.5), -1.0, 1.0)
+        return Plan(table.names, rows, table.magnitude[rows] * sign, draws[..., 2:])
+
+    def _table(self, policy: Policy) -> Table:
+        """Made once for each policy; `parts` keep the policies alive, so that no other one gets their id."""
+        if id(policy) not in self._tables:
+            self._tables[id(policy)] = Table.of(policy, self.one_sided_rotate)
+        return self._tables[id(policy)]
 
     def _partners(self, images: Tensor, epoch: int, position: int, stream: int) -> Tensor:
         """For each image the one that SamplePairing mixes in: of the pool, or of the image's own mini-batch."""
@@ -121,40 +124,64 @@ class Augment:
             chosen, source = first + (draws * (end - first)).astype(np.int64), images
         return _take(source, chosen).to(images.device)
 
-    def _one_sided(self, name: str) -> bool:
-        return self.one_sided_rotate and name == "Rotate"
-
-    def _rows(self, policy: Policy, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
-        """(B, K) indices into the flat list of operations: the ones that an image may get, in order."""
+    def _rows(self, policy: Policy, table: Table, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
+        """(B, K) places in the table: the operations that an image may get, in order, -1 for none."""
         if policy.draw == "count":
-            return self._counted(policy, where, epoch, stream)
-        lengths = [len(sub_policy.operations) for sub_policy in policy.sub_policies]
-        table = np.full((len(lengths), max(max(lengths), 1)), -1)
-        first = np.cumsum([0, *lengths])
-        for i, length in enumerate(lengths):
-            table[i, :length] = np.arange(first[i], first[i] + length)
+            return self._counted(table.chance[:-1], where, epoch, stream)
         draws, member = np.unique(where // (self.batch_size if policy.draw == "batch" else 1), return_inverse=True)
-        chosen = uniform(self.seed, stream + _SUB_POLICY, epoch, draws)[:, 0] * len(lengths)
-        return table[chosen.astype(np.int64)[member]]
+        chosen = uniform(self.seed, stream + _SUB_POLICY, epoch, draws)[:, 0] * len(table.sub_policies)
+        return table.sub_policies[chosen.astype(np.int64)[member]]
 
-    def _counted(self, policy: Policy, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
+    def _counted(self, chance: Floats, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
         """PBA: trying shuffled operations until `count` were applied is keeping the `count` accepted ones of lowest key."""
-        flat = [sub_policy.operations[0] for sub_policy in policy.sub_policies]
-        chance = np.array([_chance(policy, o.name, o.probability, o.magnitude) for o in flat])
-        quads = uniform(self.seed, stream + _ORDER, epoch, where[:, None], np.arange(-(-len(flat) // 4))[None, :])
-        draws = quads.reshape(len(where), 4 * quads.shape[1])[:, : len(flat)]
+        quads = uniform(self.seed, stream + _ORDER, epoch, where[:, None], np.arange(-(-len(chance) // 4))[None, :])
+        draws = quads.reshape(len(where), 4 * quads.shape[1])[:, : len(chance)]
         # Given that a draw is below the chance, draw / chance is itself uniform: it serves as the order too.
         key = np.where(draws < chance, draws / np.maximum(chance, 1e-12), np.inf)
         count = np.searchsorted(_COUNT_AT_MOST, uniform(self.seed, stream + _COUNT, epoch, where)[:, 0], side="right")
-        slots = min(2, len(flat))
+        slots = min(2, len(chance))
         order = np.argsort(key, axis=1, kind="stable")[:, :slots]
         accepted = np.isfinite(np.take_along_axis(key, order, 1)) & (np.arange(slots) < count[:, None])
         return np.where(accepted, order, -1)
 
 
-def _chance(policy: Policy, name: str, probability: float, magnitude: float) -> float:
+@dataclass(frozen=True)
+class Table:
+    """A policy's N operations as arrays of N + 1, the last for none, which index -1 finds.
+
+    names: N. sub_policies: (S, K) places of each one's operations, -1 for none. paired: whether any mixes in others.
+    """
+
+    names: tuple[str, ...]
+    magnitude: Floats
+    chance: Floats
+    signed: NDArray[np.bool_]
+    sub_policies: NDArray[np.int64]
+    paired: bool
+
+    @staticmethod
+    def of(policy: Policy, one_sided_rotate: bool) -> Table:
+        flat = [operation for sub_policy in policy.sub_policies for operation in sub_policy.operations]
+        ops = [find(operation.name) for operation in flat]
+        lengths = [len(sub_policy.operations) for sub_policy in policy.sub_policies]
+        places = np.full((len(lengths), max(max(lengths), 1)), -1)
+        places[np.arange(places.shape[1]) < np.array(lengths)[:, None]] = np.arange(len(flat))
+        return Table(
+            names=tuple(operation.name for operation in flat),
+            magnitude=np.array([operation.magnitude for operation in flat] + [0.0]),
+            chance=np.array([_chance(policy, operation) for operation in flat] + [0.0]),
+            signed=np.array(
+                [policy.dialect in op.signed and not (one_sided_rotate and op.name == "Rotate") for op in ops] + [False]
+            ),
+            sub_policies=places,
+            paired=any(op.paired for op in ops),
+        )
+
+
+def _chance(policy: Policy, operation: Operation) -> float:
     """Tuun's RandomHorizontalFlip has its magnitude as a second probability."""
-    return probability * magnitude if name == "HorizontalFlip" and policy.dialect == "tuun" else probability
+    twice = operation.name == "HorizontalFlip" and policy.dialect == "tuun"
+    return operation.probability * (operation.magnitude if twice else 1)
 
 
 def perform(

@@ -7,7 +7,7 @@ batch is split. It runs on the host, so that every device sees the same draws.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +29,7 @@ def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint
     return out.reshape(counter.shape)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _round_keys(k0: int, k1: int) -> list[NDArray[np.uint64]]:
     """(2, 1) for each of the ten rounds."""
     keys = [[(k0 + i * _W0) & 0xFFFFFFFF, (k1 + i * _W1) & 0xFFFFFFFF] for i in range(10)]
