@@ -34,13 +34,15 @@ def noise_images(count: int, channels: int = 3, side: int = 8) -> torch.Tensor:
     seed=st.integers(0, 2**40),
     draw=st.sampled_from(["batch", "image", "count"]),
     cuts=st.lists(st.integers(0, 70), max_size=4),
+    start=st.sampled_from([0, 990, 5000]),
     epoch=st.integers(0, 300),
 )
-def test_same_pixels_however_the_stream_is_cut(seed: int, draw: Draw, cuts: list[int], epoch: int) -> None:
+def test_same_pixels_however_the_stream_is_cut(seed: int, draw: Draw, cuts: list[int], start: int, epoch: int) -> None:
     policy, images = random_policy(seed % 1000, draw), noise_images(70)
-    whole = Augment(policy, seed=seed, batch_size=16)(images, epoch=epoch)
+    whole = Augment(policy, seed=seed, batch_size=16)(images, epoch=epoch, position=start)
     pieces = Augment(policy, seed=seed, batch_size=16)
     bounds = [0, *sorted(cuts), 70]
+    pieces(images[:0], epoch=epoch, position=start)  # from here on the images are counted
     cut = torch.cat([pieces(images[a:b], epoch=epoch) for a, b in pairwise(bounds)])
     assert torch.equal(whole, cut)
 
