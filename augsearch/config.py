@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from augsearch import networks, plugins
 from augsearch.datasets import DATASETS
 from augsearch.datasets.folder import MIN_SIDE
-from augsearch.errors import SettingsError
-from augsearch.ops import OPS
+from augsearch.errors import PolicyError, SettingsError
+from augsearch.ops import OPS, find
 from augsearch.recipes import RECIPES
 
 Objective = Literal["accuracy", "balanced_accuracy", "worst_class_recall"]
@@ -241,7 +241,7 @@ class SearchSettings(Section):
     """0 searches settings alone."""
     operations_each: int = Field(2, ge=1)
     operations: tuple[str, ...] = TUUN_OPERATIONS
-    """What the search may choose from."""
+    """What the search may choose from: names of `augsearch.ops.OPS`, or your own as module:name."""
     draw: Literal["batch", "image"] = "batch"
     acquisition: Literal["LCB", "EI", "PI", "TS"] = "LCB"
     kappa: float = Field(1.96, ge=0)
@@ -271,8 +271,12 @@ class SearchSettings(Section):
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in OPS:
-                raise ValueError(f"{name!r} is unknown{_nearest(name, OPS)}; there are {', '.join(OPS)}")
+            if name not in OPS and ":" not in name:
+                raise ValueError(f"{name!r} is unknown{_nearest(name, OPS)}; there are {', '.join(OPS)}, or module:name")
+            try:
+                find(name)
+            except PolicyError as error:
+                raise ValueError(str(error)) from None
         return names
 
     @model_validator(mode="after")

@@ -37,9 +37,11 @@ torchvision.transforms.v2, and Pillow's ImageOps, ImageEnhance and Geometry for 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -53,6 +55,13 @@ Dialect = Literal["tuun", "pba", "torchvision"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 Floats = NDArray[np.float64]
 
+# Pixels that an operation works on at a time: 128 images of 32 x 32 RGB.
+_PIECE_BYTES = 128 * 32 * 32 * 3
+# glibc returns freed blocks of some MiB to the system, and to get them back, page by page, costs more than the
+# arithmetic in them. It keeps them once a block just below its own limit of 32 MiB was freed (mallopt(3),
+# M_MMAP_THRESHOLD); this one is never touched, so it takes no memory.
+torch.empty(31 << 20, dtype=torch.uint8)
+
 # (125, 122, 113) is CIFAR-10's mean colour, which PBA writes out for its Cutout.
 _FILL: dict[str, tuple[int, ...]] = {"tuun": (128,), "pba": (125, 122, 113), "torchvision": (0,)}
 
@@ -64,6 +73,14 @@ class Call:
     dialect: Dialect
     fill: Tensor  # (C,) uint8, on the images' device
     noise: Floats  # (B, 2) in [0, 1): where a window lies
+    partners: Tensor | None  # (B, C, H, W) uint8 for operations that are `paired`
+
+    def part(self, rows: slice) -> Call:
+        """The same for some of the images."""
+        return replace(self, noise=self.noise[rows], partners=None if self.partners is None else self.partners[rows])
+
+
+Run = Callable[[Tensor, Floats, Call], Tensor]
 
 
 @dataclass(frozen=True)
@@ -71,13 +88,15 @@ class Op:
     """One operation: its name, what it does, and what its magnitude means for drawing and searching.
 
     `run(images, magnitude, call)` takes (B, C, H, W) uint8 and (B,) float64 and gives (B, C, H, W) uint8.
-    `signed` lists the dialects that flip the magnitude's sign at random; `magnitude` says whether it has one.
+    `signed` lists the dialects that flip the magnitude's sign at random; `magnitude` says whether it has one;
+    `paired` says that it mixes in other images, `call.partners`.
     """
 
     name: str
-    run: Callable[[Tensor, Floats, Call], Tensor]
+    run: Run
     magnitude: bool = True
     signed: tuple[Dialect, ...] = ()
+    paired: bool = False
 
 
 def apply(
@@ -88,17 +107,20 @@ def apply(
     dialect: Dialect = "tuun",
     noise: Floats | None = None,
     fill: int | tuple[int, ...] | None = None,
+    partners: Tensor | None = None,
 ) -> Tensor:
     """Apply one operation to every image of a batch, each with its own magnitude.
 
     Args:
         images: (B, C, H, W) uint8, any device, any C, H, W >= 1.
-        name: a key of `OPS`.
+        name: a key of `OPS`, or an operation of your own (see `find`).
         magnitude: (B,) or one number, in the dialect's own unit; for signed operations its sign is the direction.
         dialect: "tuun", "pba" or "torchvision".
         noise: (B, 2) in [0, 1), the place of a window (RandomCrop's offset, Cutout's centre: vertical,
             horizontal); the middle when absent. Other operations ignore it.
         fill: colour outside the frame, one value or one for each channel; the dialect's when absent.
+        partners: (B, C, H, W) uint8, the image that SamplePairing mixes into each; when absent, the one before
+            it in the batch (the last for the first).
 
     Returns:
         (B, C, H, W) uint8, a new tensor (or `images` itself where nothing changes).
@@ -108,20 +130,31 @@ def apply(
     """
     if images.ndim != 4 or images.dtype != torch.uint8 or 0 in images.shape[1:]:
         raise PolicyError(f"images: {tuple(images.shape)} {images.dtype}; must be (B, C, H, W) uint8, C, H, W >= 1")
-    if name not in OPS:
-        raise PolicyError(f"operation {name!r}: unknown; there are {', '.join(OPS)}")
+    op = find(name)
     if dialect not in DIALECTS:
         raise PolicyError(f"dialect {dialect!r}: unknown; there are {', '.join(DIALECTS)}")
     count = len(images)
     if count == 0:
         return images
     values = magnitude.detach().cpu().numpy() if isinstance(magnitude, Tensor) else np.asarray(magnitude)
-    values = np.broadcast_to(values.astype(np.float64), (count,))
+    values = np.full(count, values, np.float64)
     if not np.isfinite(values).all():
         raise PolicyError(f"{name}: magnitude {values[~np.isfinite(values)][0]}; must be a finite number")
     where = np.full((count, 2), 0.5) if noise is None else np.asarray(noise, np.float64)
-    call = Call(dialect, _fill_colour(fill, dialect, images), where)
-    return OPS[name].run(images, values, call)
+    if op.paired and partners is None:
+        partners = images.roll(1, 0)
+    call = Call(dialect, _fill_colour(fill, dialect, images), where, partners)
+    return _in_pieces(op, images.contiguous(), values, call)
+
+
+def _in_pieces(op: Op, images: Tensor, values: Floats, call: Call) -> Tensor:
+    """Run an operation on a few images at a time, so that a CPU's cache holds all that it works on."""
+    count = len(images)
+    size = count if images.is_cuda else max(1, _PIECE_BYTES // images[0].numel())
+    if count <= size:
+        return op.run(images, values, call)
+    pieces = [slice(start, start + size) for start in range(0, count, size)]
+    return torch.cat([op.run(images[piece], values[piece], call.part(piece)) for piece in pieces])
 
 
 def _fill_colour(fill: int | tuple[int, ...] | None, dialect: Dialect, images: Tensor) -> Tensor:
@@ -135,32 +168,47 @@ def _fill_colour(fill: int | tuple[int, ...] | None, dialect: Dialect, images: T
 # --- geometry -------------------------------------------------------------------------------------------
 
 
+def _choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """`torch.where` for uint8, by bits: twenty times as fast on a CPU. mask: bool, broadcast to both."""
+    return no ^ ((yes ^ no) & mask.view(torch.uint8).neg())
+
+
+def _framed(images: Tensor, fill: Tensor, rows: int, columns: int) -> Tensor:
+    """The images with `rows` above and below and `columns` left and right of the fill colour."""
+    count, channels, height, width = images.shape
+    out = fill[None, :, None, None].expand(count, channels, height + 2 * rows, width + 2 * columns).contiguous()
+    out[:, :, rows : rows + height, columns : columns + width] = images
+    return out
+
+
 def _affine_nearest(images: Tensor, matrix: Floats, fill: Tensor) -> Tensor:
     """Pillow's `transform(AFFINE, NEAREST)`: 16.16 fixed point (Geometry.c, affine_fixed).
 
-    matrix: (B, 6) float64, output to input.
+    matrix: (B, 6) float64, output to input. In 32 bits, as Pillow has it, unless a place lies beyond them.
     """
+    count, channels, height, width = images.shape
     half = matrix.copy()
     half[:, 2] += matrix[:, 0] * 0.5 + matrix[:, 1] * 0.5
     half[:, 5] += matrix[:, 3] * 0.5 + matrix[:, 4] * 0.5
-    fixed = torch.from_numpy(np.floor(half * 65536.0 + 0.5).astype(np.int64)).to(images.device)
+    bits = torch.int32 if np.abs(half).max() * (1 + height + width) < 1 << 15 else torch.int64
+    fixed = torch.from_numpy(np.floor(half * 65536.0 + 0.5)).to(images.device, bits)
     a = fixed[:, :, None, None]  # (B, 6, 1, 1)
-    height, width = images.shape[2:]
-    x = torch.arange(width, device=images.device)[None, None, :]
-    y = torch.arange(height, device=images.device)[None, :, None]
-    x_in = (a[:, 2] + a[:, 0] * x + a[:, 1] * y) >> 16  # (B, H, W)
-    y_in = (a[:, 5] + a[:, 3] * x + a[:, 4] * y) >> 16
-    inside = (x_in >= 0) & (x_in < width) & (y_in >= 0) & (y_in < height)
-    index = torch.where(inside, y_in * width + x_in, 0)
-    return _pick(images, index, inside, fill)
+    x = torch.arange(width, device=images.device, dtype=bits)[None, None, :]
+    y = torch.arange(height, device=images.device, dtype=bits)[None, :, None]
+    # 1 is added and what lies outside is clamped: such places fall on a frame of one pixel.
+    x_in = ((a[:, 0] * x + a[:, 2]) + a[:, 1] * y >> 16).add_(1).clamp_(0, width + 1)  # (B, H, W)
+    y_in = ((a[:, 3] * x + a[:, 5]) + a[:, 4] * y >> 16).add_(1).clamp_(0, height + 1)
+    places = y_in.mul_(width + 2).add_(x_in).long().view(count, 1, -1).expand(-1, channels, -1)
+    framed = _framed(images, fill, 1, 1).view(count, channels, -1)
+    return framed.gather(2, places).view(images.shape)
 
 
-def _pick(images: Tensor, index: Tensor, inside: Tensor, fill: Tensor) -> Tensor:
-    """Pixels by their place: index (B, H, W) into H * W, the fill colour where not inside."""
-    count, channels = images.shape[:2]
-    places = index.view(count, 1, -1).expand(-1, channels, -1)
-    picked = images.reshape(count, channels, -1).gather(2, places).view(images.shape)
-    return torch.where(inside[:, None], picked, fill[None, :, None, None])
+def _rows(images: Tensor, places: Tensor) -> Tensor:
+    """Whole rows by their places. images: (B, C, H, W); places: (B, H') int64 into H -> (B, C, H', W)."""
+    count, channels, height, width = images.shape
+    first = torch.arange(0, count * channels * height, height, device=images.device).view(count, channels, 1)
+    index = (first + places[:, None, :]).view(-1)
+    return images.reshape(-1, width).index_select(0, index).view(count, channels, -1, width)
 
 
 def _translate(images: Tensor, pixels: Floats, axis: int, fill: Tensor) -> Tensor:
@@ -171,13 +219,12 @@ def _translate(images: Tensor, pixels: Floats, axis: int, fill: Tensor) -> Tenso
     side = images.shape[axis]
     steps = np.ones((len(pixels), side))
     steps[:, 0] = pixels + 0.5
-    places = np.cumsum(steps, axis=1)
-    inside = (places >= 0) & (places < side)
-    index = torch.from_numpy(np.where(inside, places, 0).astype(np.int64)).to(images.device)
-    valid = torch.from_numpy(inside).to(images.device)
-    shape = (len(images), 1, 1, side) if axis == 3 else (len(images), 1, side, 1)
-    picked = images.gather(axis, index.view(shape).expand(images.shape))
-    return torch.where(valid.view(shape), picked, fill[None, :, None, None])
+    # 1 is added and what lies outside is clamped: such places fall on a frame of one pixel.
+    places = np.clip(np.floor(np.cumsum(steps, axis=1)) + 1, 0, side + 1).astype(np.int64)
+    index = torch.from_numpy(places).to(images.device)
+    if axis == 2:
+        return _rows(_framed(images, fill, 1, 0), index)
+    return _framed(images, fill, 0, 1).gather(3, index[:, None, None, :].expand(images.shape))
 
 
 def _shear_bicubic(images: Tensor, factor: Floats, axis: int, fill: Tensor) -> Tensor:
@@ -186,24 +233,48 @@ def _shear_bicubic(images: Tensor, factor: Floats, axis: int, fill: Tensor) -> T
     The other coordinate falls on pixel centres, where the kernel (a = -1) is 1 at the pixel and 0 beside it.
     """
     if axis == 2:
-        return _shear_bicubic(images.transpose(2, 3), factor, 3, fill).transpose(2, 3).contiguous()
+        return _shear_bicubic(images.transpose(2, 3).contiguous(), factor, 3, fill).transpose(2, 3).contiguous()
     height, width = images.shape[2:]
     device = images.device
-    x = torch.arange(width, device=device, dtype=torch.float64) + 0.5
+    x = torch.arange(width, device=device, dtype=torch.float64)
     y = torch.arange(height, device=device, dtype=torch.float64) + 0.5
     f = torch.from_numpy(factor).to(device)
-    x_in = x[None, None, :] + f[:, None, None] * y[None, :, None]  # (B, H, W)
+    x_in = (x + 0.5)[None, None, :] + f[:, None, None] * y[None, :, None]  # (B, H, W)
     inside = (x_in >= 0) & (x_in < width)
-    x_in = x_in - 0.5
-    left = x_in.floor()
-    d = (x_in - left)[:, None]  # (B, 1, H, W)
-    column = left.long()[:, None].expand(images.shape)
-    v1, v2, v3, v4 = (images.gather(3, (column + tap).clamp(0, width - 1)).double() for tap in (-1, 0, 1, 2))
-    p2 = v3 - v1
-    p3 = 2 * (v1 - v2) + v3 - v4
-    p4 = v2 - v1 - v3 + v4
-    value = v2 + d * (p2 + d * (p3 + d * p4))
-    return torch.where(inside[:, None], value.clamp(0, 255).to(torch.uint8), fill[None, :, None, None])
+    x_in -= 0.5
+    # A row moves by a whole number of pixels and a fraction d of one. Rounding may lift d from just below 1 to 1,
+    # where Pillow would start from the next pixel with d = 0: both give that pixel itself.
+    shift = x_in[..., 0].floor()  # (B, H)
+    d = (x_in - x - shift[..., None])[:, None]  # (B, 1, H, W)
+    v1, v2, v3, v4 = _four_taps(images, shift.clamp(-width - 1, width + 1).long())
+    p2, down, right = v3 - v1, v1 - v2, v3 - v4  # whole numbers, exact in 16 bits
+    p3 = 2 * down + right
+    p4 = down.add_(right).neg_()
+    value = p4.double().mul_(d).add_(p3).mul_(d).add_(p2).mul_(d).add_(v2)
+    return _choose(inside[:, None], _as_bytes(value), fill[None, :, None, None])
+
+
+def _four_taps(images: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The pixels at x + shift - 1, ... + 2, four int16 views (B, C, H, W); beyond its ends a row repeats them.
+
+    shift: (B, H) int64, at most W + 1 either way. Whole runs of W + 3 pixels are copied out of an overlapping
+    view of all rows, which is much faster than gathering pixels.
+    """
+    count, channels, height, width = images.shape
+    pad = width + 4
+    rows = torch.cat([images[..., :1].expand(-1, -1, -1, pad), images, images[..., -1:].expand(-1, -1, -1, pad)], 3)
+    length = width + 2 * pad
+    runs = rows.as_strided((rows.numel() - width - 2, width + 3), (1, 1))
+    first = torch.arange(0, rows.numel(), length, device=images.device).view(count, channels, height)
+    index = (first + shift[:, None, :] + (pad - 1)).view(-1)
+    run = runs.index_select(0, index).view(count, channels, height, width + 3).short()
+    v1, v2, v3, v4 = (run[..., tap : tap + width] for tap in range(4))
+    return v1, v2, v3, v4
+
+
+def _as_bytes(values: Tensor) -> Tensor:
+    """Floats, in place: clipped to 0..255 and truncated, as uint8. By way of int32, which CPUs convert faster."""
+    return values.clamp_(0, 255).to(torch.int32).to(torch.uint8)
 
 
 def _shear(images: Tensor, m: Floats, call: Call, axis: int) -> Tensor:
@@ -230,10 +301,10 @@ def _rotate(images: Tensor, m: Floats, call: Call) -> Tensor:
     """Pillow's `rotate(degrees)`: about the centre, counter-clockwise, nearest."""
     degrees = {"tuun": m * 30, "pba": np.trunc(m * 30 / 10), "torchvision": m}[call.dialect]
     height, width = images.shape[2:]
-    angle = -np.radians(degrees % 360.0)
+    angle, which = np.unique(-np.radians(degrees % 360.0), return_inverse=True)
     # Pillow rounds with Python's round(), which is decimal-exact; numpy's is not.
-    cos = np.array([round(math.cos(v), 15) for v in angle])
-    sin = np.array([round(math.sin(v), 15) for v in angle])
+    cos = np.array([round(math.cos(v), 15) for v in angle])[which]
+    sin = np.array([round(math.sin(v), 15) for v in angle])[which]
     cx, cy = width / 2, height / 2
     x0 = cos * -cx + sin * -cy + cx
     y0 = -sin * -cx + cos * -cy + cy
@@ -260,30 +331,19 @@ def _identity(images: Tensor, m: Floats, call: Call) -> Tensor:
     return images
 
 
-# --- pointwise: one 256-entry table for each image (and channel) --------------------------------------------
-
-
-def _look_up(images: Tensor, tables: Tensor) -> Tensor:
-    """tables: (B, 1 or C, 256) uint8."""
-    count, channels = images.shape[:2]
-    flat = tables.expand(count, channels, 256).reshape(count * channels, 256)
-    return flat.gather(1, images.reshape(count * channels, -1).long()).view(images.shape)
+# --- colour -------------------------------------------------------------------------------------------
 
 
 def _blend(degenerate: Tensor, images: Tensor, factor: Floats) -> Tensor:
-    """Pillow's `Image.blend` (Blend.c): float32, clipped, truncated. degenerate, images: (B, ...)."""
-    f = torch.from_numpy(factor.astype(np.float32)).to(images.device).view(-1, *[1] * (images.ndim - 1))
+    """Pillow's `Image.blend` (Blend.c): float32, clipped, truncated. degenerate: broadcast to images, (B, C, H, W)."""
+    f = torch.from_numpy(factor.astype(np.float32)).to(images.device).view(-1, 1, 1, 1)
     base = degenerate.float()
-    return (base + f * (images.float() - base)).clamp_(0, 255).to(torch.uint8)
+    return _as_bytes(images.float().sub_(base).mul_(f).add_(base))
 
 
 def _enhancement(m: Floats, dialect: Dialect) -> Floats:
     """The factor that Pillow's ImageEnhance gets: 1 leaves the image as it is."""
     return {"tuun": 1 + 0.9 * m, "pba": m * 1.8 / 10 + 0.1, "torchvision": 1 + m}[dialect]
-
-
-def _ramp(images: Tensor) -> Tensor:
-    return torch.arange(256, device=images.device)[None, None, :].expand(len(images), 1, 256)
 
 
 def _luminance(images: Tensor) -> Tensor:
@@ -298,16 +358,15 @@ def _luminance(images: Tensor) -> Tensor:
 
 
 def _brightness(images: Tensor, m: Floats, call: Call) -> Tensor:
-    ramp = _ramp(images)
-    return _look_up(images, _blend(torch.zeros_like(ramp), ramp, _enhancement(m, call.dialect)))
+    black = torch.zeros(1, 1, 1, 1, device=images.device)
+    return _blend(black, images, _enhancement(m, call.dialect))
 
 
 def _contrast(images: Tensor, m: Floats, call: Call) -> Tensor:
     area = images.shape[2] * images.shape[3]
     total = _luminance(images).sum((1, 2, 3), dtype=torch.int64)
-    mean = ((2 * total + area) // (2 * area)).view(-1, 1, 1)  # int(mean + .5), without a float
-    ramp = _ramp(images)
-    return _look_up(images, _blend(mean.expand_as(ramp), ramp, _enhancement(m, call.dialect)))
+    mean = (2 * total + area) // (2 * area)  # int(mean + .5), without a float
+    return _blend(mean.view(-1, 1, 1, 1), images, _enhancement(m, call.dialect))
 
 
 def _color(images: Tensor, m: Floats, call: Call) -> Tensor:
@@ -319,18 +378,18 @@ def _sharpness(images: Tensor, m: Floats, call: Call) -> Tensor:
 
 
 def _smooth(images: Tensor) -> Tensor:
-    """Pillow's `filter(SMOOTH)`: (1 1 1, 1 5 1, 1 1 1) / 13, rounded; the outermost pixels are copied.
+    """Pillow's `filter(SMOOTH)`, as float32: (1 1 1, 1 5 1, 1 1 1) / 13, rounded; the outermost pixels are copied.
 
-    A thirteenth is never half a grey level, so integers round as Pillow's float32 does.
+    A thirteenth is never nearer than 1/26 to half a grey level, so float32 rounds it as Pillow does.
     """
     height, width = images.shape[2:]
+    out = images.float()
     if height < 3 or width < 3:
-        return images
-    whole = images.int()
+        return out
+    whole = images.short()
     rows = whole[:, :, :-2] + whole[:, :, 1:-1] + whole[:, :, 2:]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * whole[:, :, 1:-1, 1:-1]
-    out = images.clone()
-    out[:, :, 1:-1, 1:-1] = ((2 * total + 13) // 26).to(torch.uint8)
+    out[:, :, 1:-1, 1:-1] = total.float().mul_(1 / 13).add_(0.5).floor_()
     return out
 
 
@@ -342,43 +401,46 @@ def _posterize(images: Tensor, m: Floats, call: Call) -> Tensor:
 
 def _solarize(images: Tensor, m: Floats, call: Call) -> Tensor:
     threshold = {"tuun": 256 - 256 * m, "pba": 256 - np.trunc(m * 256 / 10), "torchvision": 255.0 * m}[call.dialect]
-    first = torch.from_numpy(np.clip(np.ceil(threshold), 0, 256).astype(np.int16)).to(images.device).view(-1, 1, 1, 1)
-    return torch.where(images >= first, 255 - images, images)
+    first = np.clip(np.ceil(threshold), 0, 256)
+    lowest = torch.from_numpy(np.minimum(first, 255).astype(np.uint8)).to(images.device).view(-1, 1, 1, 1)
+    ever = torch.from_numpy(np.where(first > 255, 0, 255).astype(np.uint8)).to(images.device).view(-1, 1, 1, 1)
+    reached = images.maximum(lowest) == images
+    return images ^ (reached.view(torch.uint8) * ever)  # v ^ 255 = 255 - v
 
 
 def _invert(images: Tensor, m: Floats, call: Call) -> Tensor:
     return 255 - images
 
 
-def _histogram(images: Tensor) -> Tensor:
-    """(B * C, 256) int64."""
-    rows = images.reshape(images.shape[0] * images.shape[1], -1).long()
-    start = torch.arange(len(rows), device=images.device)[:, None] * 256
-    return torch.bincount((rows + start).view(-1), minlength=256 * len(rows)).view(-1, 256)
-
-
 def _autocontrast(images: Tensor, m: Floats, call: Call) -> Tensor:
-    present = _histogram(images) > 0
-    low = present.int().argmax(1)
-    high = 255 - present.flip(1).int().argmax(1)
-    span = (high - low).clamp(min=1).double()
+    """Pillow's `autocontrast`: each channel's darkest value to 0, its brightest to 255, in float64, truncated."""
+    planes = images.flatten(2)
+    low, high = (values[..., None, None].double() for values in (planes.amin(2), planes.amax(2)))  # (B, C, 1, 1)
+    flat = high <= low  # left as they are: v * 1 + 0
+    span = (high - low).masked_fill_(flat, 255.0)
     scale = torch.full_like(span, 255.0) / span  # a scalar numerator would be rounded twice
-    ramp = torch.arange(256, device=images.device, dtype=torch.float64)
-    table = ramp * scale[:, None] + (-low.double() * scale)[:, None]
-    table = table.trunc().clamp(0, 255)
-    table = torch.where((high > low)[:, None], table, ramp).to(torch.uint8)
-    return _look_up(images, table.view(*images.shape[:2], 256))
+    offset = (-low * scale).masked_fill_(flat, 0.0)
+    return _as_bytes(images.double().mul_(scale).add_(offset))
 
 
 def _equalize(images: Tensor, m: Floats, call: Call) -> Tensor:
-    counts = _histogram(images)
-    top = 255 - (counts > 0).flip(1).int().argmax(1)
-    step = (counts.sum(1) - counts.gather(1, top[:, None])[:, 0]) // 255
-    before = counts.cumsum(1) - counts
-    ramp = torch.arange(256, device=images.device).expand_as(counts)
-    table = ((step // 2)[:, None] + before) // step.clamp(min=1)[:, None]
-    table = torch.where((step > 0)[:, None], table.clamp(max=255), ramp).to(torch.uint8)
-    return _look_up(images, table.view(*images.shape[:2], 256))
+    """Pillow's `equalize`: a table for each channel, from its histogram without the brightest value that occurs."""
+    rows = images.flatten(0, 1).flatten(1)  # (B * C, H * W)
+    counts = _histogram(rows)
+    brightest = counts.gather(1, rows.amax(1, keepdim=True).long())
+    step = (rows.shape[1] - brightest) // 255  # (B * C, 1)
+    before = counts.cumsum(1, dtype=torch.int32) - counts
+    # A quotient of whole numbers below 2 ** 53 never rounds up to the next one.
+    table = (before + step // 2).double().div_(step.clamp(min=1)).clamp_(max=255).to(torch.int32)
+    ramp = torch.arange(256, device=images.device, dtype=torch.int32)
+    table += (step == 0) * (ramp - table)  # too few pixels for a step: left as they are
+    return table.to(torch.uint8).gather(1, rows.long()).view(images.shape)
+
+
+def _histogram(rows: Tensor) -> Tensor:
+    """rows: (N, L) uint8 -> (N, 256) int32."""
+    start = torch.arange(0, 256 * len(rows), 256, dtype=torch.int32, device=rows.device)[:, None]
+    return torch.bincount((rows + start).view(-1), minlength=256 * len(rows)).view(-1, 256).int()
 
 
 # --- windows ------------------------------------------------------------------------------------------
@@ -396,16 +458,17 @@ def _cutout(images: Tensor, m: Floats, call: Call) -> Tensor:
         return torch.from_numpy((place >= middle - reach) & (place < middle + reach)).to(images.device)
 
     hole = covered(0, height)[:, None, :, None] & covered(1, width)[:, None, None, :]
-    return torch.where(hole, call.fill[None, :, None, None], images)
+    return _choose(hole, call.fill[None, :, None, None], images)
 
 
 def _random_crop(images: Tensor, m: Floats, call: Call) -> Tensor:
     height, width = images.shape[2:]
     if call.dialect != "tuun":
         return _crop_filled(images, call)
-    taps = [_resized_window(side, m, call.noise[:, axis]) for axis, side in enumerate((height, width))]
+    rows, columns = (_resized_window(side, m, call.noise[:, axis]) for axis, side in enumerate((height, width)))
     # Pillow resizes the width first, then the height, rounding after each.
-    return _resample(_resample(images, *taps[1], axis=3), *taps[0], axis=2)
+    upright = _resample(images.transpose(2, 3).contiguous(), *columns)
+    return _resample(upright.transpose(2, 3).contiguous(), *rows)
 
 
 def _crop_filled(images: Tensor, call: Call) -> Tensor:
@@ -438,6 +501,7 @@ def _resized_window(side: int, m: Floats, noise: Floats) -> tuple[NDArray[np.int
     return _reflect(places, side), weights
 
 
+@cache
 def _bilinear(size: int, out: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(out, 3) places in 0..size-1 and (out, 3) weights that sum to about 2 ** 22, for size <= out * 4 / 3."""
     scale = size / out
@@ -464,25 +528,24 @@ def _reflect(places: NDArray[np.int64], side: int) -> NDArray[np.int64]:
     return back
 
 
-def _resample(images: Tensor, places: NDArray[np.int64], weights: NDArray[np.int64], axis: int) -> Tensor:
-    """Weighted sums of three pixels along an axis; places, weights: (B, side, 3)."""
-    shape = (len(images), 1, 1, -1) if axis == 3 else (len(images), 1, -1, 1)
-    total: Tensor | int = 1 << 21
-    for tap in range(3):
-        at = torch.from_numpy(places[:, :, tap]).to(images.device).view(shape).expand(images.shape)
-        weight = torch.from_numpy(weights[:, :, tap].astype(np.int32)).to(images.device).view(shape)
-        total = images.gather(axis, at).int() * weight + total
-    assert isinstance(total, Tensor)
-    return (total >> 22).clamp_(0, 255).to(torch.uint8)
+def _resample(images: Tensor, places: NDArray[np.int64], weights: NDArray[np.int64]) -> Tensor:
+    """Weighted sums of up to three rows; places, weights: (B, H, 3). Enlarging needs two of them."""
+    total = torch.full((1, 1, 1, 1), 1 << 21, dtype=torch.int32, device=images.device)
+    for tap in np.flatnonzero(weights.any((0, 1))):
+        at = torch.from_numpy(places[:, :, tap]).to(images.device)
+        weight = torch.from_numpy(weights[:, :, tap].astype(np.int32)).to(images.device)
+        total = _rows(images, at).int().mul_(weight[:, None, :, None]).add_(total)
+    return total.bitwise_right_shift_(22).to(torch.uint8)  # weights sum to 2 ** 22 within 2, so never above 255
 
 
 def _sample_pairing(images: Tensor, m: Floats, call: Call) -> Tensor:
-    """Mix each image with its neighbour in the batch."""
+    """Mix each image with its partner."""
     weight = {"tuun": 0.4 * m, "pba": 0.04 * m, "torchvision": m}[call.dialect]
-    return _blend(images, images.roll(1, 0), weight)
+    assert call.partners is not None, "apply() gives partners to operations that are paired"
+    return _blend(images, call.partners, weight)
 
 
-def _along(run: Callable[[Tensor, Floats, Call, int], Tensor], axis: int) -> Callable[[Tensor, Floats, Call], Tensor]:
+def _along(run: Callable[[Tensor, Floats, Call, int], Tensor], axis: int) -> Run:
     return lambda images, m, call: run(images, m, call, axis)
 
 
@@ -510,7 +573,50 @@ OPS: dict[str, Op] = {
         Op("RandomCrop", _random_crop),
         Op("HorizontalFlip", _flip),
         Op("Identity", _identity, magnitude=False),
-        Op("SamplePairing", _sample_pairing),
+        Op("SamplePairing", _sample_pairing, paired=True),
     )
 }
 """Every built-in operation by its name, as torchvision spells it."""
+
+
+def find(name: str) -> Op:
+    """The operation of a name: a key of `OPS`, or an import path, "my_module:thing", to one of your own.
+
+    The thing is an `Op`, or any function (images, magnitude) -> images of (B, C, H, W) uint8 and (B,) float64 on
+    the images' device. Its module is imported, which runs it: load policies only from people you trust with that.
+
+    Raises:
+        PolicyError: no such operation, or one that cannot be imported.
+    """
+    if name in OPS:
+        return OPS[name]
+    if ":" in name:
+        return _imported(name)
+    raise PolicyError(f"operation: {name!r} is unknown; there are {', '.join(OPS)}, or your own as module:name")
+
+
+@cache
+def _imported(name: str) -> Op:
+    module, _, attribute = name.partition(":")
+    try:
+        thing = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PolicyError(f"operation: {name!r} cannot be imported ({error})") from None
+    if isinstance(thing, Op):
+        return replace(thing, name=name, run=_checked(name, thing.run))
+    if callable(thing):
+        return Op(name, _checked(name, lambda images, m, call: thing(images, torch.tensor(m, device=images.device))))
+    raise PolicyError(f"operation: {name!r} is a {type(thing).__name__}; must be an augsearch.ops.Op or a function")
+
+
+def _checked(name: str, run: Run) -> Run:
+    """The same, refusing a result of another shape or type than the images."""
+
+    def checked(images: Tensor, m: Floats, call: Call) -> Tensor:
+        out = run(images, m, call)
+        if not isinstance(out, Tensor) or out.shape != images.shape or out.dtype != torch.uint8:
+            got = f"{tuple(out.shape)} {out.dtype}" if isinstance(out, Tensor) else type(out).__name__
+            raise PolicyError(f"operation: {name!r} gave {got}; must give {tuple(images.shape)} torch.uint8")
+        return out
+
+    return checked

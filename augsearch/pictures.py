@@ -2,33 +2,147 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from augsearch.augment import Augment
-from augsearch.policy import Policy
+from augsearch.errors import DataError
+from augsearch.policy import Policy, Schedule, SubPolicy
 
 Images = NDArray[np.uint8]
+
+_GAP = 2
+_MOST_ROWS = 30
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+
+
+def picture(item: Policy | Schedule, images: Images, *, columns: int = 8, seed: int = 0) -> Image.Image:
+    """What `augsearch policy show` draws: a policy's grid; of a schedule its bands too, above a row for each of six epochs."""
+    if isinstance(item, Policy):
+        return policy_grid(item, images, columns=columns, seed=seed)
+    epochs = np.linspace(0, item.epochs - 1, 6).round().astype(int)
+    rows = [(f"epoch {epoch}", Augment(item, seed=seed), int(epoch)) for epoch in dict.fromkeys(epochs)]
+    grid = _grid(rows, images, columns, 64)
+    bands = schedule_bands(item, grid.width)
+    sheet = Image.new("RGB", (grid.width, bands.height + grid.height), "white")
+    sheet.paste(bands, (0, 0))
+    sheet.paste(grid, (0, bands.height))
+    return sheet
 
 
 def policy_grid(policy: Policy, images: Images, *, columns: int = 8, side: int = 64, seed: int = 0) -> Image.Image:
     """What a policy does: a row of the images as they are, then a row for each sub-policy, a draw in each column.
 
+    Of a policy of more than 30 sub-policies, 30 are shown, evenly spaced.
     images: (N, C, H, W) uint8, N >= columns for different images in each column.
     """
-    rows = [images[np.arange(columns) % len(images)]]
-    for i, sub_policy in enumerate(policy.sub_policies):
-        alone = Policy((sub_policy,), policy.dialect, policy.draw)
-        rows.append(Augment(alone, seed=seed + i)(torch.from_numpy(rows[0])).numpy())
-    gap = 2
-    sheet = Image.new("RGB", (columns * (side + gap) + gap, len(rows) * (side + gap) + gap + 4), "white")
-    for y, row in enumerate(rows):
+    count = len(policy.sub_policies)
+    shown = range(count) if count <= _MOST_ROWS else np.linspace(0, count - 1, _MOST_ROWS).astype(int)
+    rows = []
+    for i in shown:
+        alone = Policy((policy.sub_policies[i],), policy.dialect, policy.draw)
+        rows.append((describe_sub_policy(policy.sub_policies[i]), Augment(alone, seed=seed + int(i)), 0))
+    return _grid(rows, images, columns, side)
+
+
+def _grid(rows: list[tuple[str, Augment, int]], images: Images, columns: int, side: int) -> Image.Image:
+    """rows: a label, what augments the images, at which epoch."""
+    originals = np.ascontiguousarray(images[np.arange(columns) % len(images)])
+    drawn = [("original", originals)]
+    drawn += [(label, augment(torch.from_numpy(originals), epoch=epoch).numpy()) for label, augment, epoch in rows]
+    margin = max(int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(label)) for label, _ in drawn) + 4 * _GAP
+    size = (margin + columns * (side + _GAP), len(drawn) * (side + _GAP) + 3 * _GAP)
+    sheet = Image.new("RGB", size, "white")
+    for y, (label, row) in enumerate(drawn):
+        top = _GAP + y * (side + _GAP) + (2 * _GAP if y else 0)  # the originals stand a little apart
+        ImageDraw.Draw(sheet).text((2 * _GAP, top + side // 2 - 6), label, "black")
         for x, pixels in enumerate(row):
-            top = gap + y * (side + gap) + (4 if y else 0)  # the originals stand a little apart
-            sheet.paste(as_picture(pixels, side), (gap + x * (side + gap), top))
+            sheet.paste(as_picture(pixels, side), (margin + x * (side + _GAP), top))
     return sheet
+
+
+def schedule_bands(schedule: Schedule, width: int) -> Image.Image:
+    """Probability and magnitude of each operation over the epochs, stacked (Ho et al., 2019, figure 2).
+
+    An operation that a policy holds more than once counts with the sum of its probabilities, and with its largest magnitude.
+    """
+    names = list(dict.fromkeys(o.name for s in schedule.segments for p in s.policy.sub_policies for o in p.operations))
+    starts = np.cumsum([0] + [segment.epochs for segment in schedule.segments])
+    bands = {kind: np.zeros((len(names), len(starts))) for kind in ("probability", "magnitude")}
+    for i, segment in enumerate([*schedule.segments, schedule.segments[-1]]):
+        for operation in (o for sub_policy in segment.policy.sub_policies for o in sub_policy.operations):
+            at = (names.index(operation.name), i)
+            bands["probability"][at] += operation.probability
+            bands["magnitude"][at] = max(bands["magnitude"][at], operation.magnitude)
+    figure = Figure(figsize=(width / 100, 3.6), dpi=100, layout="constrained")
+    colours = [f"C{i}" for i in range(10)]
+    for axes, (kind, band) in zip(figure.subplots(1, 2), bands.items(), strict=True):
+        areas = axes.stackplot(starts, band, step="post", labels=names, colors=colours)
+        for i, area in enumerate(areas):
+            area.set_hatch("" if i < len(colours) else "//")
+        axes.set(xlabel="epoch", title=kind, xlim=(0, starts[-1]))
+    figure.legend(areas, names, loc="outside lower center", ncols=5, fontsize="small", frameon=False)
+    with io.BytesIO() as file:
+        figure.savefig(file, format="png")
+        return Image.open(file).convert("RGB")
+
+
+def load_images(path: Path, count: int) -> Images:
+    """The first images of a folder (all brought to the first one's size and mode), or of an .npz's `train_images`.
+
+    Returns:
+        (count or fewer, C, H, W) uint8.
+
+    Raises:
+        DataError: nothing there that is an image.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)[:count]
+        if not files:
+            raise DataError(f"{path}: no pictures; must hold some of {', '.join(_SUFFIXES)}")
+        return _stacked(files)
+    try:
+        with np.load(path) as data:
+            images = data["train_images"][:count]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: must be a folder of pictures or an .npz file with train_images ({error})") from None
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not len(images):
+        raise DataError(f"{path}: train_images {images.shape} {images.dtype}; must be (N, H, W) or (N, H, W, C) uint8")
+    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _stacked(files: list[Path]) -> Images:
+    stack: list[Image.Image] = []
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                plain = image.convert("L" if image.mode == "L" else "RGB")
+        except (UnidentifiedImageError, OSError) as error:
+            raise DataError(f"{file}: not a picture ({error})") from None
+        first = stack[0] if stack else plain
+        stack.append(plain.convert(first.mode).resize(first.size))
+    pixels = np.stack([np.asarray(image) for image in stack])
+    return pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+
+
+def example_images(count: int) -> Images:
+    """(count, 3, 64, 64) uint8: a coloured slope with a square and a disc, turned a little for each."""
+    y, x = np.mgrid[0:64, 0:64] / 63
+    out = np.empty((count, 3, 64, 64), np.uint8)
+    for i in range(count):
+        angle = 2 * np.pi * i / count
+        slope = 0.5 + 0.4 * (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5))
+        pixels = np.stack([slope, 1 - slope, np.full_like(slope, 0.4)])
+        pixels[:, 8:28, 10:30] = [[[0.9]], [[0.8]], [[0.2]]]
+        pixels[:, (x - 0.7) ** 2 + (y - 0.65) ** 2 < 0.03] = [[0.2], [0.3], [0.8]]
+        out[i] = 255 * pixels.clip(0, 1)
+    return out
 
 
 def as_picture(pixels: Images, side: int) -> Image.Image:
@@ -41,10 +155,11 @@ def describe(policy: Policy | None) -> str:
     """One line, "none" without a policy: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
     if policy is None:
         return "none"
-    return " | ".join(
-        " + ".join(f"{o.name} {_short(o.probability)}@{_short(o.magnitude)}" for o in sub_policy.operations)
-        for sub_policy in policy.sub_policies
-    )
+    return " | ".join(describe_sub_policy(sub_policy) for sub_policy in policy.sub_policies)
+
+
+def describe_sub_policy(sub_policy: SubPolicy) -> str:
+    return " + ".join(f"{o.name} {_short(o.probability)}@{_short(o.magnitude)}" for o in sub_policy.operations)
 
 
 def _short(value: float) -> str:

@@ -26,7 +26,7 @@ from typing import Any, Literal, get_args
 
 from augsearch.errors import PolicyError
 from augsearch.files import write_text
-from augsearch.ops import DIALECTS, OPS, Dialect
+from augsearch.ops import DIALECTS, Dialect, find
 
 Draw = Literal["batch", "image", "count"]
 DRAWS: tuple[Draw, ...] = get_args(Draw)
@@ -42,7 +42,7 @@ class Operation:
     """One operation of a sub-policy."""
 
     name: str
-    """A key of `OPS`."""
+    """A key of `OPS`, or the import path of your own (see `augsearch.ops.find`)."""
     probability: float
     """In [0, 1]: the chance that an image gets it."""
     magnitude: float
@@ -126,8 +126,10 @@ def _check(policy: Policy) -> None:
 
 
 def _check_operation(operation: Operation, dialect: Dialect, place: str) -> None:
-    if operation.name not in OPS:
-        raise PolicyError(f"{place}.operation: {operation.name!r} is unknown; there are {', '.join(OPS)}")
+    try:
+        find(operation.name)
+    except PolicyError as error:
+        raise PolicyError(f"{place}.{error}") from None
     # `not (a <= x <= b)` is also true of NaN
     if not 0.0 <= operation.probability <= 1.0:
         raise PolicyError(f"{place}.probability: {operation.probability}; must be from 0 to 1")

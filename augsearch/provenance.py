@@ -19,7 +19,7 @@ def provenance(card: Card) -> dict[str, str]:
     """One line for each thing that somebody would need to make the result again."""
     return {
         "commit": commit(),
-        "hardware": _hardware(),
+        "hardware": hardware(),
         "versions": f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "data": f"{card.name}: {card.source}; SHA-256 {card.fingerprint[:16]}",
     }
@@ -39,7 +39,7 @@ def commit() -> str:
         return "not in a git checkout"
 
 
-def _hardware() -> str:
+def hardware() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

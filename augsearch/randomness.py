@@ -7,28 +7,33 @@ batch is split. It runs on the host, so that every device sees the same draws.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
     """counter (..., 4) of 32-bit words, key two 32-bit words -> (..., 4) random 32-bit words."""
-    c0, c1, c2, c3 = (counter[..., i] for i in range(4))
-    k0, k1 = key
-    for _ in range(10):
-        left, right = _M0 * c0, _M1 * c2
-        c0, c1, c2, c3 = (
-            (right >> _SHIFT) ^ c1 ^ np.uint64(k0),
-            right & _LOW,
-            (left >> _SHIFT) ^ c3 ^ np.uint64(k1),
-            left & _LOW,
-        )
-        k0, k1 = (k0 + _W0) & 0xFFFFFFFF, (k1 + _W1) & 0xFFFFFFFF
-    return np.stack([c0, c1, c2, c3], -1)
+    words = counter.reshape(-1, 4).T
+    even, odd = words[::2], words[1::2]  # (2, N)
+    for keys in _round_keys(*key):
+        product = (_MULTIPLIERS * even)[::-1]
+        even, odd = (product >> _SHIFT) ^ (odd ^ keys), product & _LOW
+    out = np.empty((words.shape[1], 4), np.uint64)
+    out[:, ::2], out[:, 1::2] = even.T, odd.T
+    return out.reshape(counter.shape)
+
+
+@lru_cache(maxsize=64)
+def _round_keys(k0: int, k1: int) -> list[NDArray[np.uint64]]:
+    """(2, 1) for each of the ten rounds."""
+    keys = [[(k0 + i * _W0) & 0xFFFFFFFF, (k1 + i * _W1) & 0xFFFFFFFF] for i in range(10)]
+    return list(np.array(keys, np.uint64)[:, :, None])
 
 
 def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: ArrayLike = 0) -> NDArray[np.float64]:

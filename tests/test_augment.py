@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augsearch.augment import Augment
+from augsearch.errors import PolicyError
 from augsearch.ops import OPS
 from augsearch.policy import Draw, Operation, Policy, Schedule, Segment, SubPolicy
 from augsearch.randomness import philox, uniform
@@ -33,13 +34,15 @@ def noise_images(count: int, channels: int = 3, side: int = 8) -> torch.Tensor:
     seed=st.integers(0, 2**40),
     draw=st.sampled_from(["batch", "image", "count"]),
     cuts=st.lists(st.integers(0, 70), max_size=4),
+    start=st.sampled_from([0, 990, 5000]),
     epoch=st.integers(0, 300),
 )
-def test_same_pixels_however_the_stream_is_cut(seed: int, draw: Draw, cuts: list[int], epoch: int) -> None:
+def test_same_pixels_however_the_stream_is_cut(seed: int, draw: Draw, cuts: list[int], start: int, epoch: int) -> None:
     policy, images = random_policy(seed % 1000, draw), noise_images(70)
-    whole = Augment(policy, seed=seed, batch_size=16)(images, epoch=epoch)
+    whole = Augment(policy, seed=seed, batch_size=16)(images, epoch=epoch, position=start)
     pieces = Augment(policy, seed=seed, batch_size=16)
     bounds = [0, *sorted(cuts), 70]
+    pieces(images[:0], epoch=epoch, position=start)  # from here on the images are counted
     cut = torch.cat([pieces(images[a:b], epoch=epoch) for a, b in pairwise(bounds)])
     assert torch.equal(whole, cut)
 
@@ -114,3 +117,37 @@ def test_uniform_is_uniform_in_every_word() -> None:
     assert draws.max() < 1
     for word in draws.T:
         assert np.abs(np.histogram(word, 20, (0, 1))[0] / 2000 - 1).max() < 0.12
+
+
+@given(
+    seed=st.integers(0, 2**40),
+    batches=st.lists(st.integers(0, 4), max_size=3),
+    draw=st.sampled_from(["batch", "image"]),
+)
+def test_sample_pairing_however_the_stream_is_cut_between_mini_batches(seed: int, batches: list[int], draw: Draw) -> None:
+    policy = Policy((SubPolicy((Operation("SamplePairing", 0.7, 0.9), Operation("Invert", 0.5, 0.0))),), "tuun", draw)
+    images = noise_images(70)
+    whole = Augment(policy, seed=seed, batch_size=16)(images)
+    pieces = Augment(policy, seed=seed, batch_size=16)
+    bounds = [0, *sorted(16 * k for k in batches), 70]
+    assert torch.equal(whole, torch.cat([pieces(images[a:b]) for a, b in pairwise(bounds)]))
+
+
+def test_sample_pairing_from_a_pool_however_cut() -> None:
+    policy = Policy((SubPolicy((Operation("SamplePairing", 1.0, 1.0),)),))
+    images, pool = torch.zeros(60, 1, 4, 4, dtype=torch.uint8), torch.full((3, 1, 4, 4), 200, dtype=torch.uint8)
+    pool[0] = 100
+    out = Augment(policy, pool=pool)(images)
+    assert out.unique().tolist() == [40, 80]  # 0.4 of a partner, both kinds of which were drawn
+    pieces = Augment(policy, pool=pool)
+    assert torch.equal(out, torch.cat([pieces(images[a:b]) for a, b in pairwise([0, 1, 30, 60])]))
+    with pytest.raises(PolicyError, match="pool: .* must be"):
+        Augment(policy, pool=pool.float())
+
+
+def test_sample_pairing_takes_partners_of_the_mini_batch() -> None:
+    """Each mini-batch is of one value: no pixel changes unless a partner comes from another."""
+    images = torch.arange(4, dtype=torch.uint8).repeat_interleave(8).mul(60).view(32, 1, 1, 1)
+    policy = Policy((SubPolicy((Operation("SamplePairing", 1.0, 1.0),)),))
+    assert torch.equal(Augment(policy, batch_size=8)(images), images)
+    assert not torch.equal(Augment(policy, batch_size=32)(images), images)

@@ -1,8 +1,12 @@
 """The operations against Pillow: zero difference, for every operation, dialect, magnitude and size."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from augsearch.errors import PolicyError
 from augsearch.ops import DIALECTS, OPS, apply
@@ -73,6 +77,38 @@ def test_equals_pillow(name: str, dialect: str) -> None:
             assert worst == 0, f"{name} {dialect} m={magnitude[i]!r} shape={image.shape}: differs by {worst}"
 
 
+@given(
+    name=st.sampled_from(COMPARED),
+    dialect=st.sampled_from(DIALECTS),
+    part=st.floats(0, 1),
+    sign=st.sampled_from([-1, 1]),
+    shape=st.tuples(st.sampled_from([1, 3]), st.integers(1, 70), st.integers(1, 70)),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example("TranslateX", "tuun", 0.4999999999999999 * 331 / 150, -1, (1, 2, 64), 0)  # accumulated ones round across .5
+@example("TranslateY", "tuun", 3.4999999999999996 / 33 * 331 / 150, -1, (1, 33, 2), 0)
+@example("ShearX", "tuun", 2 / 7 / 0.3, -1, (3, 16, 16), 0)  # rows that move by just less than a whole pixel
+@example("Solarize", "tuun", 0.0, 1, (1, 16, 16), 0)  # a threshold of 256
+def test_equals_pillow_for_any_magnitude_and_size(
+    name: str, dialect: str, part: float, sign: int, shape: tuple[int, int, int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    pixels, noise = draw_images(rng, 1, *shape), rng.random((1, 2))
+    m = part * RANGES[dialect][name] * (sign if dialect in OPS[name].signed else 1)
+    got = apply(torch.from_numpy(pixels), name, m, dialect=dialect, noise=noise)[0].numpy()
+    assert np.array_equal(got, reference(pixels[0], name, m, dialect, tuple(noise[0])))
+
+
+def test_large_batches_go_through_in_pieces() -> None:
+    rng = np.random.default_rng(0)
+    pixels, noise = torch.from_numpy(draw_images(rng, 300, 3, 32, 32)), rng.random((300, 2))
+    m = rng.random(300)
+    for name in OPS:
+        whole = apply(pixels, name, m, noise=noise, partners=pixels.flip(0))
+        alone = apply(pixels[250:251], name, m[250:251], noise=noise[250:251], partners=pixels[49:50])
+        assert torch.equal(whole[250:251], alone), name
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("name", OPS)
 @pytest.mark.parametrize("channels", [1, 2, 5])
@@ -96,10 +132,22 @@ def test_sample_pairing_mixes_with_the_neighbour() -> None:
     ("images", "name", "magnitude", "words"),
     [
         (torch.zeros(2, 3, 4), "Rotate", 0.1, "must be \\(B, C, H, W\\) uint8"),
-        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "rotate", 0.1, "operation 'rotate': unknown"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "rotate", 0.1, "operation: 'rotate' is unknown"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "Rotate", float("nan"), "magnitude nan"),
     ],
 )
 def test_says_what_is_wrong(images: torch.Tensor, name: str, magnitude: float, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
         apply(images, name, magnitude)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is at hand")
+def test_same_integers_on_a_gpu() -> None:
+    rng = np.random.default_rng(7)
+    for name, dialect in itertools.product(OPS, DIALECTS):
+        for channels, height, width in ((3, 32, 32), (1, 28, 28), (4, 7, 19)):
+            pixels, noise = torch.from_numpy(draw_images(rng, 300, channels, height, width)), rng.random((300, 2))
+            m = draw_magnitudes(rng, name, dialect, 300)
+            on_cpu = apply(pixels, name, m, dialect=dialect, noise=noise)
+            on_gpu = apply(pixels.cuda(), name, m, dialect=dialect, noise=noise).cpu()
+            assert torch.equal(on_cpu, on_gpu), (name, dialect)

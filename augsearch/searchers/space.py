@@ -23,7 +23,7 @@ from scipy.special import ndtri
 from skopt.space import Categorical, Integer, Real
 
 from augsearch.errors import SettingsError
-from augsearch.ops import OPS, Floats
+from augsearch.ops import OPS, Floats, find
 from augsearch.policy import Draw, Operation, Policy, SubPolicy
 
 Params = dict[str, Any]
@@ -194,7 +194,7 @@ class PolicyBlock:
         self.columns = 3 * self.slots
         self.resampled = np.tile([True, False, False], self.slots)
         self.units = np.repeat(np.arange(sub_policies), 3 * operations_each)
-        self._with_magnitude = np.flatnonzero([OPS[name].magnitude for name in self.operations])
+        self._with_magnitude = np.flatnonzero([find(name).magnitude for name in self.operations])
         self.groups = [len(self.operations) + len(self._with_magnitude)]
 
     def _arrays(self, rows: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
