@@ -238,7 +238,9 @@ def learning_rates(optimizer: torch.optim.Optimizer, settings: TrainSettings, st
         return lr_scheduler.CosineAnnealingLR(optimizer, total)
     if settings.schedule == "step":
         return lr_scheduler.MultiStepLR(optimizer, [epoch * steps for epoch in settings.milestones], settings.decay)
-    return lr_scheduler.OneCycleLR(optimizer, settings.lr, total, pct_start=settings.warmup, cycle_momentum=False)
+    # torch divides by the length of the rise, which is 0 when it ends at the first step
+    rise = 1.5 / total if math.isclose(settings.warmup * total, 1) else settings.warmup
+    return lr_scheduler.OneCycleLR(optimizer, settings.lr, total, pct_start=rise, cycle_momentum=False)
 
 
 def _moving_average(model: nn.Module, decay: float) -> AveragedModel:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import Checkout, new_checkout, wait_for
 
-QUICK = {"search": {"methods": ["tuun"], "trials": 14}, "retrain": {"arms": ["tuun"]}, "train": {"epochs": 2}}
+QUICK = {"search": {"methods": ["tuun"], "trials": 14}, "retrain": {"arms": ["tuun"]}, "train": {"epochs": 1}}
 
 
 @pytest.fixture(scope="module")
