@@ -40,13 +40,6 @@ _EVALUATED = 1024  # images in one forward pass of an evaluation
 class NotFiniteError(ArithmeticError):
     """The loss became NaN or infinite; the message says in which epoch, and which was the last good one."""
 
-    def __init__(self, loss: float, epoch: int, epochs: int, last_good: float | None) -> None:
-        before = (
-            "no epoch before it was good" if epoch == 0 else f"the last good one is epoch {epoch - 1}, loss {last_good:.4g}"
-        )
-        super().__init__(f"the loss is {loss} in epoch {epoch} of {epochs}; {before}")
-        self.epoch = epoch
-
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -171,7 +164,12 @@ class _Run:
             total += self._step(*next(batches))
         loss = float(total) / self.steps  # the one wait for the device
         if not math.isfinite(loss):
-            raise NotFiniteError(loss, self.epoch, self.settings.epochs, self._loss)
+            good = (
+                f"the last good one is epoch {self.epoch - 1}, loss {self._loss:.4g}"
+                if self.epoch
+                else "none before it was good"
+            )
+            raise NotFiniteError(f"the loss is {loss} in epoch {self.epoch} of {self.settings.epochs}; {good}")
         self.epoch += 1
         self._loss = loss
         return loss

@@ -73,7 +73,7 @@ def test_building_a_network_leaves_the_global_generator_alone() -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
-    with pytest.raises(NotFiniteError, match="in epoch 0 of 4; no epoch before it was good"):
+    with pytest.raises(NotFiniteError, match="in epoch 0 of 4; none before it was good"):
         run(None, settings=TrainSettings(epochs=4, lr=1e30, warmup=0.0))
 
 

@@ -15,7 +15,7 @@ _EXPANSION = 4
 
 class ShakeDrop(nn.Module):
     """Training, for every image: as it is with probability `keep`, else times a number of [-1, 1] forward and another
-    of [0, 1] backward (section 3.2, equation 6). Evaluation: the mean, times `keep`."""
+    of [0, 1] backward (Yamada et al.). Evaluation: the mean, times `keep`."""
 
     def __init__(self, keep: float) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class PyramidBlock(nn.Module):
 def pyramidnet(*, classes: int, channels: int = 3, depth: int = 272, alpha: int = 200, keep: float = 0.5) -> nn.Module:
     """Bottleneck PyramidNet; depth = 9 n + 2 for n blocks in each of three stages.
 
-    alpha: how much wider the last block is than the first, in equal steps (section 2.1, equation 3).
-    keep: ShakeDrop's probability in the last block; it falls to that linearly over the blocks (section 4.1).
+    alpha: how much wider the last block is than the first, in equal steps (Han et al.'s additive widening).
+    keep: ShakeDrop's probability in the last block; it falls to that linearly over the blocks.
 
     Raises:
         SettingsError: a depth of another form.

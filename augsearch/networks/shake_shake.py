@@ -1,6 +1,6 @@
 """Shake-Shake (Gastaldi: Shake-Shake regularization, 2017): 26 layers, two branches of 32, 96 or 112 channels.
 
-Forward and backward weights are drawn for every image ("S-S-I", section 2.2, the best of the paper's modes).
+Forward and backward weights are drawn for every image (the paper's "S-S-I").
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from augsearch.networks.shaking import shake, uniform_each
 
 
 class Shortcut(nn.Module):
-    """Two paths side by side, the second moved by a pixel, so that a stride of 2 loses nothing (section 2.1)."""
+    """Two paths side by side, the second moved by a pixel, so that a stride of 2 loses nothing."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from augsearch.networks.layers import conv1x1, conv3x3, he_initialised
 
 
 class WideBlock(nn.Module):
-    """BatchNorm, ReLU, 3x3, BatchNorm, ReLU, dropout, 3x3, added to the input or to its 1x1 projection (table 1, B(3,3))."""
+    """BatchNorm, ReLU, 3x3, BatchNorm, ReLU, dropout, 3x3, added to the input or to its 1x1 projection (the paper's B(3,3))."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:
         super().__init__()
