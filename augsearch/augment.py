@@ -6,8 +6,9 @@
             images = augment(images, epoch=epoch)
 
 Every decision is a function of (seed, epoch, position of the image in the epoch), so the same seed gives the
-same pixels however the stream of images is cut into calls, on a CPU and on a GPU alike. Decisions are drawn
-on the host; images then go through each operation together, grouped by operation.
+same pixels however the stream of images is cut into calls, on a CPU and on a GPU alike (SamplePairing needs
+a pool for that, or cuts between mini-batches). Decisions are drawn on the host; images then go through each
+operation together, grouped by operation.
 """
 
 from __future__ import annotations

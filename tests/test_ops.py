@@ -134,9 +134,10 @@ def test_sample_pairing_mixes_with_the_neighbour() -> None:
         (torch.zeros(2, 3, 4), "Rotate", 0.1, "must be \\(B, C, H, W\\) uint8"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "rotate", 0.1, "operation: 'rotate' is unknown"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "Rotate", float("nan"), "magnitude nan"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "Rotate", torch.zeros(3), "magnitude of shape \\(3,\\); must be"),
     ],
 )
-def test_says_what_is_wrong(images: torch.Tensor, name: str, magnitude: float, words: str) -> None:
+def test_says_what_is_wrong(images: torch.Tensor, name: str, magnitude: float | torch.Tensor, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
         apply(images, name, magnitude)
 
