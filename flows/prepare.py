@@ -1,5 +1,7 @@
 """Stage 1: the data set that params.yaml names, packed, split and fingerprinted, into data/."""
 
+import sys
+
 from prefect import flow, get_run_logger
 
 from augsearch.config import load
@@ -12,3 +14,9 @@ from tasks.prepare import prepare_data
 def prepare(params: str = "params.yaml") -> None:
     card = prepare_data(load(params).dataset)
     get_run_logger().info(str(card))
+
+
+if __name__ == "__main__":  # the same as `python -m flows prepare`, which starts its slots a little faster
+    from flows.__main__ import main
+
+    sys.exit(main(["prepare", *sys.argv[1:]]))

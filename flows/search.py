@@ -1,5 +1,7 @@
 """Stage 2: each search method proposes policies, and its trials are mapped onto the slots."""
 
+import sys
+
 from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner
 
@@ -21,3 +23,9 @@ def search(params: str = "params.yaml") -> None:
             running.run()
             outcomes[method] = running.choose()
     save_searches(outcomes)
+
+
+if __name__ == "__main__":  # the same as `python -m flows search`, which starts its slots a little faster
+    from flows.__main__ import main
+
+    sys.exit(main(["search", *sys.argv[1:]]))
