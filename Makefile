@@ -19,13 +19,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 run: setup
 	dvc repro
 
-test: setup check
+test: setup
 	OMP_NUM_THREADS=1 python -m pytest -q
 
-test-all: setup check
+test-all: setup
 	OMP_NUM_THREADS=1 python -m pytest -q -m 'slow or not slow'
 
-check: setup
+check: setup  # lint, format, types
 	ruff check .
 	ruff format --check .
 	mypy

@@ -5,6 +5,7 @@ is set already stays.
 """
 
 import os
+import sys
 
 _DEFAULTS = {
     # Two busy threads on two shared cores cost up to a hundred times; trials run side by side instead.
@@ -23,3 +24,7 @@ _DEFAULTS = {
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+# Prefect puts the folder of an entrypoint on the path, where our `tabulate` would pass for the package of that name.
+_HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != _HERE]

@@ -160,13 +160,6 @@ def test_too_many_failures_stop_with_one_line(fresh: Checkout) -> None:
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_a_setting_that_cannot_be_searched_is_named(fresh: Checkout) -> None:
-    fresh.set_params({"search": {"space": {"train.rate": {"_type": "uniform", "_value": [0, 1]}}}})
-    done = search(fresh, ok=False)
-    assert done.returncode == 2
-    assert "error: search.space: train.rate: unknown" in done.stderr
-
-
 @pytest.mark.slow
 def test_warm_start_begins_with_the_best_of_the_earlier_search(fresh: Checkout, tmp_path: Path) -> None:
     search(fresh)

@@ -87,7 +87,7 @@ def test_refuses_a_score_that_is_no_number(method: str) -> None:
 @pytest.mark.parametrize("acquisition", ["LCB", "EI", "PI", "TS"])
 def test_bayesian_search_beats_random_search(acquisition: str) -> None:
     gains = []
-    for seed in range(5):
+    for seed in range(3):
         settings = SETTINGS.model_copy(update={"acquisition": acquisition})
         bayesian = play(searchers.make("tuun", settings, seed), 10)
         gains.append(max(bayesian) - max(play(make("random", seed), 10)))

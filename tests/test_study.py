@@ -11,7 +11,7 @@ from skopt.space import Categorical, Integer, Real
 
 import augsearch
 from augsearch import searchers
-from augsearch.config import TUUN_OPERATIONS, SearchSettings
+from augsearch.config import TUUN_OPERATIONS, SearchSettings, Settings
 from augsearch.errors import SearchError, SettingsError
 from augsearch.policy import Policy
 from augsearch.searchers.bayesian import BayesianSearcher
@@ -197,3 +197,14 @@ def test_warm_start_tries_the_earlier_best_first_and_a_source_that_agrees_helps(
     assert misled > cold - 0.5  # the gate leaves an unrelated source out
     searcher = BayesianSearcher(space, 0, initial=8, first=list(known.rows[:2]))
     assert [surface(t.policy) for t in searcher.ask(2) if t.policy] == pytest.approx(list(known.scores[:2]), abs=1e-3)
+
+
+def test_a_setting_that_cannot_be_searched_is_named() -> None:
+    def check(space: dict[str, Any]) -> None:
+        searchers.check_space(Settings(search=SearchSettings(space=space)))
+
+    check({"train.lr": {"_type": "loguniform", "_value": [0.01, 0.2]}})
+    with pytest.raises(SettingsError, match="search.space: train.rate: unknown"):
+        check({"train.rate": UNIT})
+    with pytest.raises(SettingsError, match="train.epochs: 0; must be greater"):
+        check({"train.epochs": {"_type": "randint", "_value": [0, 3]}})
