@@ -115,6 +115,7 @@ def alive(group: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_killed_at_ten_random_moments(fresh: Checkout) -> None:
     fresh.set_params({"search": {"trials": 60, "batch": 8, "initial": 20}})
     search(fresh)
