@@ -2,6 +2,8 @@
 
 Prefect would first tell its server about the interruption and wait for the slots' processes; but a terminal's
 Ctrl-C has already reached that server. Since every finished trial is on the disk, nothing has to be waited for.
+MLflow is left alone, for the signal may have come in the middle of a write to its database: what is RUNNING
+there is closed by the run that goes on.
 """
 
 from __future__ import annotations
@@ -36,7 +38,5 @@ def _watch(flow: int) -> None:
 def _end(number: int, frame: FrameType | None) -> None:
     for child in multiprocessing.active_children():
         child.kill()
-    if "tasks.tracking" in sys.modules:
-        sys.modules["tasks.tracking"].close_open_runs()
     print("\nstopped; what was finished is kept, and `dvc repro` goes on from there", file=sys.stderr, flush=True)
     os._exit(128 + number)

@@ -61,15 +61,6 @@ def tracked_policies(experiment: str) -> list[tuple[dict[str, Any], float]]:
     return tried
 
 
-_open: list[Tracker] = []
-
-
-def close_open_runs() -> None:
-    """Mark the parent runs of this process as killed: it is about to end."""
-    for tracker in list(_open):
-        tracker.interrupted()
-
-
 class Tracker:
     """One parent run in a data set's experiment, found again by its fingerprint when a search is resumed."""
 
@@ -88,7 +79,6 @@ class Tracker:
             if child.info.status == "RUNNING":  # half written when the search was interrupted
                 self._client.set_terminated(child.info.run_id, "KILLED")
                 self._client.delete_run(child.info.run_id)
-        _open.append(self)
         self.logged = {child.data.tags.get(_TRIAL): child.info.run_id for child in children if child.info.status != "RUNNING"}
 
     def _experiment_id(self, name: str) -> str:
@@ -162,12 +152,9 @@ class Tracker:
             [self._entities.RunTag(*t) for t in tags.items()],
         )
         self._client.set_terminated(run_id)
-        _open.remove(self)
 
     def interrupted(self) -> None:
-        if self in _open:
-            _open.remove(self)
-            self._client.set_terminated(self.run.info.run_id, "KILLED")
+        self._client.set_terminated(self.run.info.run_id, "KILLED")
 
     def artifact(self, file: Path, folder: str | None = None) -> None:
         self._client.log_artifact(self.run.info.run_id, str(file), folder)

@@ -102,8 +102,6 @@ def test_ctrl_c_ends_at_once_with_the_way_on(fresh: Checkout) -> None:
     assert process.wait(10) == 130
     assert "stopped; what was finished is kept, and `dvc repro` goes on from there" in (fresh.root / "stopped.log").read_text()
     wait_for("the slots' processes to end", lambda: not alive(process.pid), 10)
-    client = mlflow.MlflowClient(f"sqlite:///{fresh.root}/mlflow.db")
-    assert {run.info.status for run in client.search_runs(["1"])} <= {"FINISHED", "KILLED"}
 
 
 def alive(group: int) -> bool:
