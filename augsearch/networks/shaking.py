@@ -24,7 +24,7 @@ class _Shake(torch.autograd.Function):
 
 def shake(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """x (B, C, H, W) times alpha, its gradient times beta; alpha and beta (B, 1, 1, 1)."""
-    out: Tensor = _Shake.apply(x, alpha.to(x.dtype), beta.to(x.dtype))  # type: ignore[no-untyped-call]
+    out: Tensor = _Shake.apply(x, alpha.to(x.dtype), beta.to(x.dtype))  # type: ignore[no-untyped-call]  # torch's own
     return out
 
 

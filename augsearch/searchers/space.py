@@ -346,7 +346,7 @@ def _nni_blocks(space: Mapping[str, Any]) -> list[Block]:
 
 def _nni_policy(entries: Mapping[str, Any]) -> PolicyBlock | None:
     """The policy block that a complete set of operationI_J, probI_J, magnitudeI_J describes; None if they do not."""
-    places = {_POLICY_KEY.fullmatch(name).group(2, 3) for name in entries}  # type: ignore[union-attr]
+    places = {_POLICY_KEY.fullmatch(name).group(2, 3) for name in entries}  # type: ignore[union-attr]  # they all match
     rows, columns = (max(int(place[k]) for place in places) for k in (0, 1))
     wanted = {
         f"{key}{i}_{j}" for key in ("operation", "prob", "magnitude") for i in range(1, rows + 1) for j in range(1, columns + 1)
