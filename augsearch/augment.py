@@ -49,10 +49,32 @@ class Plan:
 
     @staticmethod
     def concatenate(plans: Sequence[Plan]) -> Plan:
+        """Of the same policy."""
         if len(plans) == 1:
             return plans[0]
         arrays = zip(*((plan.operation, plan.magnitude, plan.noise) for plan in plans), strict=True)
         return Plan(plans[0].names, *(np.concatenate(each) for each in arrays))
+
+    @staticmethod
+    def stack(plans: Sequence[Plan]) -> Plan:
+        """Of several policies, one after the other, padded to the largest number of steps."""
+        if len(plans) == 1:
+            return plans[0]
+        steps = max(plan.operation.shape[1] for plan in plans)
+        before = np.cumsum([0] + [len(plan.names) for plan in plans])
+        wide = [plan._with_steps(steps, int(first)) for plan, first in zip(plans, before[:-1], strict=True)]
+        arrays = zip(*wide, strict=True)
+        return Plan(tuple(name for plan in plans for name in plan.names), *(np.concatenate(each) for each in arrays))
+
+    def _with_steps(self, steps: int, first: int) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """operation, magnitude and noise for `steps` steps, operations counted from `first`."""
+        more = ((0, 0), (0, steps - self.operation.shape[1]))
+        operation = np.where(self.operation < 0, -1, self.operation + first)
+        return (
+            np.pad(operation, more, constant_values=-1),
+            np.pad(self.magnitude, more),
+            np.pad(self.noise, (*more, (0, 0))),
+        )
 
 
 class Augment:
@@ -100,14 +122,13 @@ class Augment:
         if position is None:
             position = self._next[1] if self._next[0] == epoch else 0
         self._next = (epoch, position + len(images))
-        for i, part in enumerate(self.parts):
-            policy = part.at(epoch) if isinstance(part, Schedule) else part
-            stream = i * _STREAMS_PER_POLICY
-            plan = self._planned(policy, len(images), epoch, position, stream)
-            paired = self._table(policy).paired
-            partners = self._partners(images, epoch, position, stream + _PARTNER) if paired else None
-            images = perform(plan, images, policy, self.fill, partners)
+        for i in range(len(self.parts)):
+            images = _apply_part([self], i, images, epoch, position)
         return images
+
+    def _part(self, i: int, epoch: int) -> Policy:
+        part = self.parts[i]
+        return part.at(epoch) if isinstance(part, Schedule) else part
 
     def _planned(self, policy: Policy, count: int, epoch: int, position: int, stream: int) -> Plan:
         """The plan of `count` images, out of blocks of `_AHEAD`: numpy draws a thousand as fast as fifty."""
@@ -167,6 +188,29 @@ class Augment:
         order = np.argsort(key, axis=1, kind="stable")[:, :slots]
         accepted = np.isfinite(np.take_along_axis(key, order, 1)) & (np.arange(slots) < count[:, None])
         return np.where(accepted, order, -1)
+
+
+def augment_together(augments: Sequence[Augment], images: Tensor, *, epoch: int, position: int) -> Tensor:
+    """Several Augments at once, each on its own images, as if each were called alone: (K * B, C, H, W) uint8, those of the
+    first Augment first. All their images go through each operation together.
+
+    Their parts are as many, part by part of the same dialect, and their `fill` is the same.
+    """
+    for i in range(len(augments[0].parts)):
+        images = _apply_part(augments, i, images, epoch, position)
+    return images
+
+
+def _apply_part(augments: Sequence[Augment], i: int, images: Tensor, epoch: int, position: int) -> Tensor:
+    """The i-th part of each Augment."""
+    policies = [augment._part(i, epoch) for augment in augments]
+    count, stream = len(images) // len(augments), i * _STREAMS_PER_POLICY
+    plans = [a._planned(policy, count, epoch, position, stream) for a, policy in zip(augments, policies, strict=True)]
+    partners = None
+    if any(augment._table(policy).paired for augment, policy in zip(augments, policies, strict=True)):
+        own = zip(augments, images.split(count), strict=True)
+        partners = torch.cat([augment._partners(x, epoch, position, stream + _PARTNER) for augment, x in own])
+    return perform(Plan.stack(plans), images, policies[0], augments[0].fill, partners)
 
 
 @dataclass(frozen=True)

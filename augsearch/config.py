@@ -21,11 +21,11 @@ from augsearch import networks, plugins
 from augsearch.datasets import DATASETS
 from augsearch.datasets.folder import MIN_SIDE
 from augsearch.errors import PolicyError, SettingsError
-from augsearch.ops import OPS, find
+from augsearch.ops import OPS, PBA_OPERATIONS, find
 from augsearch.recipes import RECIPES
 
 Objective = Literal["accuracy", "balanced_accuracy", "worst_class_recall"]
-Method = Literal["tuun", "random"]
+Method = Literal["tuun", "random", "pba"]
 METHODS: tuple[Method, ...] = get_args(Method)
 TUUN_OPERATIONS = tuple(name for name in OPS if name not in ("Cutout", "Identity", "SamplePairing"))
 
@@ -226,6 +226,43 @@ class WarmStartSettings(Section):
         return self
 
 
+class PopulationSettings(Section):
+    """Population based augmentation (Ho et al., 2019): a population trained side by side, its policies changing as it goes."""
+
+    members: int = Field(16, ge=2)
+    interval: int = Field(3, ge=1)
+    """Epochs between exchanges: the worst quarter copies the best quarter's weights and changes its policies."""
+    network: NetworkSettings | None = None
+    """What the population is of; null: `network`. Fields that are not given are the defaults of `network`'s, not its values."""
+    train: TrainSettings | None = None
+    """How it is trained; null: as `train` says. `train.evaluate_every` counts for nothing: a round ends with a look."""
+    operations: tuple[str, ...] = PBA_OPERATIONS
+    """Each stands in a policy twice."""
+    expert: bool = False
+    """Images go through the expert policy first."""
+    together: int = Field(1, ge=1)
+    """Members computed as one network: faster where a network is small (benchmarks/population.md). Another number
+    gives other roundings, hence another search."""
+    validation: int | None = Field(None, ge=1)
+    """Images of the validation part that a round is scored on; null: all."""
+
+    @field_validator("operations", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("operations")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _known_operations(names)
+
+    @model_validator(mode="after")
+    def _fits(self) -> PopulationSettings:
+        if self.together > self.members:
+            raise ValueError(f"together: {self.together}; must be at most members ({self.members})")
+        return self
+
+
 class SearchSettings(Section):
     methods: tuple[Method, ...] = METHODS
     objective: Objective = "accuracy"
@@ -254,13 +291,14 @@ class SearchSettings(Section):
     """A trial that takes longer has failed; null: no limit. Looked at after each epoch."""
     failures_in_a_row: int = Field(5, ge=1)
     """As many failed trials in a row stop the search."""
+    pba: PopulationSettings = PopulationSettings()
 
     @field_validator("methods", "operations", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("methods", "operations")
+    @field_validator("methods")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or len(set(value)) < len(value):
@@ -270,20 +308,26 @@ class SearchSettings(Section):
     @field_validator("operations")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in OPS and ":" not in name:
-                raise ValueError(f"{name!r} is unknown{_nearest(name, OPS)}; there are {', '.join(OPS)}, or module:name")
-            try:
-                find(name)
-            except PolicyError as error:
-                raise ValueError(str(error)) from None
-        return names
+        return _known_operations(names)
 
     @model_validator(mode="after")
     def _fits(self) -> SearchSettings:
         if self.batch > self.trials:
             raise ValueError(f"batch: {self.batch}; must be at most trials ({self.trials})")
         return self
+
+
+def _known_operations(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(set(names)) < len(names):
+        raise ValueError("must be a list of different names, at least one")
+    for name in names:
+        if name not in OPS and ":" not in name:
+            raise ValueError(f"{name!r} is unknown{_nearest(name, OPS)}; there are {', '.join(OPS)}, or module:name")
+        try:
+            find(name)
+        except PolicyError as error:
+            raise ValueError(str(error)) from None
+    return names
 
 
 class RetrainSettings(Section):
@@ -344,6 +388,9 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _searched(self) -> Settings:
+        pba = self.population()
+        if "pba" in self.search.methods and pba.search.pba.together > 1 and pba.train.clip is not None:
+            raise ValueError(f"search.pba.together: {pba.search.pba.together}; must be 1 where gradients are clipped (train.clip)")
         for arm in self.retrain.arms:
             for part in arm.split("+"):
                 if part in METHODS and part not in self.search.methods:
@@ -351,6 +398,14 @@ class Settings(Section):
                         f"retrain.arms: {arm!r} needs {part!r} in search.methods, which has {list(self.search.methods)}"
                     )
         return self
+
+
+    def population(self) -> Settings:
+        """The settings that a population's members are trained with: `network` and `train` are its own, here and in `search.pba`."""
+        pba = self.search.pba
+        own: dict[str, Any] = {"network": pba.network or self.network, "train": pba.train or self.train}
+        search = self.search.model_copy(update={"pba": pba.model_copy(update=own)})
+        return self.model_copy(update=own | {"search": search})
 
 
 def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -580,6 +580,12 @@ OPS: dict[str, Op] = {
 }
 """Every built-in operation by its name, as torchvision spells it."""
 
+PBA_OPERATIONS: tuple[str, ...] = (
+    "Rotate", "TranslateX", "TranslateY", "Brightness", "Color", "Invert", "Sharpness", "Posterize", "ShearX", "Solarize",
+    "ShearY", "Equalize", "AutoContrast", "Cutout", "Contrast",
+)  # fmt: skip
+"""In the order of PBA's parameter vectors."""
+
 
 def find(name: str) -> Op:
     """The operation of a name: a key of `OPS`, or an import path, "my_module:thing", to one of your own.

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -109,6 +110,23 @@ class Schedule:
                 return segment.policy
             epoch -= segment.epochs
         return self.segments[-1].policy
+
+    @staticmethod
+    def of(parts: Iterable[tuple[int, Policy]]) -> Schedule:
+        """From (epochs, policy) in their order; neighbours with the same policy become one segment."""
+        segments: list[Segment] = []
+        for epochs, policy in parts:
+            if segments and segments[-1].policy == policy:
+                segments[-1] = Segment(segments[-1].epochs + epochs, policy)
+            else:
+                segments.append(Segment(epochs, policy))
+        return Schedule(tuple(segments))
+
+    def stretched(self, epochs: int) -> Schedule:
+        """Over another number of epochs: every segment rounded down, the last one takes the rest (PBA's own replay)."""
+        lengths = [segment.epochs * epochs // self.epochs for segment in self.segments[:-1]]
+        lengths.append(epochs - sum(lengths))
+        return Schedule(tuple(Segment(n, s.policy) for n, s in zip(lengths, self.segments, strict=True) if n))
 
 
 def _check(policy: Policy) -> None:

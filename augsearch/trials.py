@@ -16,7 +16,7 @@ from augsearch.config import NetworkSettings, Settings
 from augsearch.datasets import Card, Part
 from augsearch.errors import TimeLimitError
 from augsearch.journal import code_version, fingerprint
-from augsearch.policy import Policy
+from augsearch.policy import Policy, Schedule
 from augsearch.trainer import Normalisation, Trained, train
 
 
@@ -37,7 +37,7 @@ class TrialResult:
 
 
 @lru_cache(maxsize=1)
-def _visible(folder: Path, fingerprint: str) -> tuple[Part, Part]:
+def visible_parts(folder: Path, fingerprint: str) -> tuple[Part, Part]:
     """Train and validation parts, once for each process, and memory-mapped, so that all processes share them.
 
     The test part is not among them: it is sealed. The fingerprint keeps data apart that were prepared one after the
@@ -58,23 +58,23 @@ def normalisation(card: Card) -> Normalisation:
 
 
 def train_policy(
-    policy: Policy | None,
+    policy: Policy | Schedule | tuple[Policy | Schedule, ...] | None,
     seed: int,
     settings: Settings,
     folder: Path,
     device: str,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Trained:
-    """Train a fresh network with a policy on the prepared data set in `folder`."""
+    """Train a fresh network with a policy on the prepared data set in `folder`; schedules are stretched to its epochs."""
     if torch.device(device).type == "cpu":
         torch.set_num_threads(1)  # trials run side by side; two busy threads each would fight over the cores
     card = datasets.load_card(folder / "card.json")
-    part, validation = _visible(folder, card.fingerprint)
+    part, validation = visible_parts(folder, card.fingerprint)
     return train(
         new_network(settings.network, card, seed),
         part,
         validation,
-        policy,
+        _stretched(policy, settings.train.epochs),
         settings.train,
         normalisation(card),
         seed=seed,
@@ -82,6 +82,15 @@ def train_policy(
         objective=settings.search.objective,
         on_epoch=on_epoch,
     )
+
+
+Augmentation = Policy | Schedule | tuple[Policy | Schedule, ...] | None
+
+
+def _stretched(policy: Augmentation, epochs: int) -> Augmentation:
+    if isinstance(policy, tuple):
+        return tuple(part.stretched(epochs) if isinstance(part, Schedule) else part for part in policy)
+    return policy.stretched(epochs) if isinstance(policy, Schedule) else policy
 
 
 def run_trial(policy: Policy | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from augsearch.config import Settings
 from augsearch.files import replacing
 from augsearch.objectives import OBJECTIVES
 from augsearch.policy import Policy
+from augsearch.population import Surroundings, run_round
+from augsearch.searchers import Trial
 from augsearch.trials import TrialResult, run_trial, train_policy
 from tasks import paths
 
@@ -22,6 +25,12 @@ from tasks import paths
 def trial_task(name: str, policy: Policy, seed: int, settings: Settings, device: str) -> TrialResult:
     """One training of one policy on one slot."""
     return run_trial(policy, seed, settings, paths.DATA, device)
+
+
+@task(name="members", task_run_name="{name}", cache_policy=NO_CACHE)
+def members_task(name: str, groups: Sequence[Sequence[Trial]], where: Surroundings, device: str) -> list[TrialResult]:
+    """Some of a population's members, for one round, on one slot."""
+    return run_round(groups, where, device)
 
 
 def weights_file(arm: str, repeat: int) -> Path:

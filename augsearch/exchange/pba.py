@@ -4,7 +4,7 @@ A line for each change of policy in one lineage, oldest first, as JSON or as a P
 
     [target_trial, clone_trial, target_epochs, clone_epochs, old_config, new_config]
 
-A config is 60 integers, or a dict that holds them as `hp_policy`: twice the 15 operations of `OPERATIONS`, each with a
+A config is 60 integers, or a dict that holds them as `hp_policy`: twice the 15 operations of `augsearch.ops.PBA_OPERATIONS`, each with a
 probability level (0..10, tenths) and a magnitude level (0..9).
 """
 
@@ -15,12 +15,8 @@ from typing import Any
 from augsearch.errors import PolicyError
 from augsearch.exchange.options import Options
 from augsearch.exchange.reading import number, parse, read_text
+from augsearch.ops import PBA_OPERATIONS
 from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy
-
-OPERATIONS = (
-    "Rotate TranslateX TranslateY Brightness Color Invert Sharpness Posterize ShearX Solarize ShearY Equalize AutoContrast"
-    " Cutout Contrast"
-).split()
 
 
 def load(source: str, options: Options) -> Schedule:
@@ -41,15 +37,8 @@ def load(source: str, options: Options) -> Schedule:
             f"{source}: policies change after {starts} epochs; must rise, up to --search-epochs {options.search_epochs}"
         )
     policies = [rows[0][1][0], *(new for _, (_, new) in rows)]
-    return Schedule(_stretched(lengths, policies, options))
-
-
-def _stretched(lengths: list[int], policies: list[Policy], options: Options) -> tuple[Segment, ...]:
-    """Each segment int(epochs * N) long, as PBA's own replay rounds it; the last policy lasts until the end."""
-    total = options.epochs or options.search_epochs
-    scaled = [length * total // options.search_epochs for length in lengths[:-1]]
-    scaled.append(total - sum(scaled))
-    return tuple(Segment(epochs, policy) for epochs, policy in zip(scaled, policies, strict=True) if epochs)
+    found = Schedule(tuple(Segment(n, policy) for n, policy in zip(lengths, policies, strict=True) if n))
+    return found.stretched(options.epochs or options.search_epochs)
 
 
 Row = tuple[int, tuple[Policy, Policy]]  # after how many epochs; the policies before and after
@@ -73,10 +62,10 @@ def _row(line: str, place: str) -> tuple[str, str, Row]:
 
 def _policy(config: Any, place: str) -> Policy:
     levels = config.get("hp_policy") if isinstance(config, dict) else config
-    if not isinstance(levels, list | tuple) or len(levels) != 4 * len(OPERATIONS):
-        raise PolicyError(f"{place}: must be {4 * len(OPERATIONS)} integers, or a dict with them as 'hp_policy'")
+    if not isinstance(levels, list | tuple) or len(levels) != 4 * len(PBA_OPERATIONS):
+        raise PolicyError(f"{place}: must be {4 * len(PBA_OPERATIONS)} integers, or a dict with them as 'hp_policy'")
     entries = []
-    for i, name in enumerate(OPERATIONS * 2):
+    for i, name in enumerate(PBA_OPERATIONS * 2):
         probability = number(levels[2 * i], 0, 10, f"{place}[{2 * i}]") / 10
         entries.append(Operation(name, probability, number(levels[2 * i + 1], 0, 10, f"{place}[{2 * i + 1}]")))
     return Policy(tuple(SubPolicy((entry,)) for entry in entries), "pba", "count")

@@ -13,6 +13,7 @@ from augsearch.ops import Floats
 from augsearch.policy import Policy
 from augsearch.searchers.base import Searcher, Trial, training_seed
 from augsearch.searchers.bayesian import BayesianSearcher
+from augsearch.searchers.population import PbaSpace, PopulationSearcher
 from augsearch.searchers.random import RandomSearcher
 from augsearch.searchers.space import Block, PolicyBlock, Space, policy_space, read_space
 
@@ -42,7 +43,19 @@ def _random(space: Space, seed: int, settings: SearchSettings, earlier: Earlier 
     return RandomSearcher(space, seed)
 
 
-SEARCHERS: dict[str, Callable[[Space, int, SearchSettings, Earlier | None], Searcher]] = {"tuun": _tuun, "random": _random}
+def _pba(space: Space, seed: int, settings: SearchSettings, earlier: Earlier | None) -> Searcher:
+    pba = settings.pba
+    assert pba.train is not None  # `Settings.population` fills it in
+    return PopulationSearcher(
+        PbaSpace(pba.operations), seed, members=pba.members, epochs=pba.train.epochs, interval=pba.interval
+    )
+
+
+SEARCHERS: dict[str, Callable[[Space, int, SearchSettings, Earlier | None], Searcher]] = {
+    "tuun": _tuun,
+    "random": _random,
+    "pba": _pba,
+}
 
 
 def space_of(settings: SearchSettings) -> Space:

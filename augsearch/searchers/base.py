@@ -20,6 +20,10 @@ class Trial:
     """By name; the augmentation policy under "policy", settings of the pipeline under their dotted key."""
     seed: int
     """Of the training."""
+    parent: int | None = None
+    """The trial whose weights it begins with; None: fresh ones."""
+    until: int | None = None
+    """The epoch up to which it is trained; None: to the end."""
 
     @property
     def policy(self) -> Policy | None:
@@ -39,7 +43,7 @@ class Searcher(Protocol):
     """
 
     def ask(self, n: int) -> list[Trial]:
-        """The next n trials, with those still running in mind."""
+        """The next n trials, with those still running in mind; fewer where scores are needed first."""
         ...
 
     def tell(self, trial_id: int, score: float | None) -> None:

@@ -1,0 +1,115 @@
+"""A round of a population: members trained from one exchange to the next, which is what a slot runs.
+
+States lie in the memory of the process that made them, and on the disk for other processes and for a search that
+was killed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from augsearch import datasets
+from augsearch.checkpoints import Checkpoint
+from augsearch.config import Settings
+from augsearch.datasets import Card, Part
+from augsearch.datasets.parts import counts_of, stratified, take
+from augsearch.objectives import Evaluation
+from augsearch.policy import Policy, Schedule
+from augsearch.searchers import Trial
+from augsearch.trainer import Member, NotFiniteError, train_members
+from augsearch.trials import TrialResult, new_network, normalisation, visible_parts
+
+_MEMORY: dict[Path, Checkpoint] = {}
+"""The latest round's states, of the members that this process trained."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all rounds of a population share."""
+
+    settings: Settings
+    """As `Settings.population` gives them."""
+    expert: tuple[Policy | Schedule, ...]
+    """Applied before a member's own policy."""
+    data: Path
+    states: Path
+    """A folder of this search alone."""
+
+    def state_file(self, trial_id: int) -> Path:
+        return self.states / f"{trial_id}.pt"
+
+
+def together(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
+    """Which members are computed as one: `count` neighbours, whatever slots there are, so that slots change no result."""
+    return [list(trials[i : i + count]) for i in range(0, len(trials), count)]
+
+
+def run_round(groups: Sequence[Sequence[Trial]], where: Surroundings, device: str) -> list[TrialResult]:
+    """Train groups of members to the end of their round; the results in the order of the trials.
+
+    Their states are on the disk when this returns. A member whose loss is no longer a number has failed.
+    """
+    if torch.device(device).type == "cpu":
+        torch.set_num_threads(1)  # groups run side by side; two busy threads each would fight over the cores
+    made: dict[Path, Checkpoint] = {}
+    results: list[TrialResult] = []
+    for group in groups:
+        started, clock = time.time(), time.perf_counter()
+        ends = _train(group, where, device)
+        seconds = (time.perf_counter() - clock) / len(group)
+        for trial, end in zip(group, ends, strict=True):
+            results.append(_result(end, where.settings.search.objective, seconds, started))
+            if isinstance(end, Checkpoint):
+                made[where.state_file(trial.id)] = end
+                end.save(where.state_file(trial.id))
+    _MEMORY.clear()
+    _MEMORY.update(made)
+    return results
+
+
+def _train(group: Sequence[Trial], where: Surroundings, device: str) -> list[Checkpoint | NotFiniteError]:
+    card = datasets.load_card(where.data / "card.json")
+    members = [_member(trial, where, card) for trial in group]
+    starts = {0 if member.state is None else member.state.epoch for member in members}
+    if len(starts) > 1:  # one of them begins anew, for all its ancestors failed
+        return [end for trial in group for end in _train([trial], where, device)]
+    settings = where.settings
+    part, validation = visible_parts(where.data, card.fingerprint)
+    if settings.search.pba.validation is not None:
+        validation = _some(where.data, card.fingerprint, settings.search.pba.validation, settings.seed)
+    until = group[0].until
+    assert until is not None  # as every trial of a population
+    return train_members(members, part, validation, settings.train, normalisation(card), until=until, device=device)
+
+
+def _member(trial: Trial, where: Surroundings, card: Card) -> Member:
+    assert trial.policy is not None
+    policies = (*where.expert, trial.policy)
+    network = new_network(where.settings.network, card, trial.seed)
+    return Member(network, policies, trial.seed, None if trial.parent is None else _state(where.state_file(trial.parent)))
+
+
+def _state(file: Path) -> Checkpoint:
+    return _MEMORY[file] if file in _MEMORY else Checkpoint.load(file)
+
+
+@lru_cache(maxsize=1)
+def _some(folder: Path, fingerprint: str, images: int, seed: int) -> Part:
+    """So many images of the validation part, each class in its proportion; the same in every round."""
+    _, validation = visible_parts(folder, fingerprint)
+    quota = stratified(counts_of(validation, 0), images, "search.pba.validation")
+    return take(validation, quota, seed)[0]
+
+
+def _result(end: Checkpoint | NotFiniteError, objective: str, seconds: float, started: float) -> TrialResult:
+    if isinstance(end, NotFiniteError):
+        return TrialResult(None, (), seconds, started, f"{type(end).__name__}: {end}")
+    epoch, accuracy, recall = end.evaluations[-1]
+    score = Evaluation(epoch, accuracy, tuple(recall)).score(objective)
+    return TrialResult(score, (accuracy,), seconds, started, recall=tuple(recall))
