@@ -31,7 +31,7 @@ from augsearch.config import TrainSettings
 from augsearch.datasets import Part
 from augsearch.errors import CheckpointError
 from augsearch.objectives import Evaluation, evaluation
-from augsearch.policy import Policy, Schedule
+from augsearch.policy import Augmentation, Policy, Schedule
 
 _AHEAD = 2048  # images augmented in one call
 _EVALUATED = 1024  # images in one forward pass of an evaluation
@@ -79,7 +79,7 @@ def train(
     model: nn.Module,
     part: Part,
     validation: Part | None,
-    policy: Policy | Schedule | tuple[Policy | Schedule, ...] | None,
+    policy: Augmentation | tuple[Policy | Schedule, ...] | None,
     settings: TrainSettings,
     normalisation: Normalisation,
     *,

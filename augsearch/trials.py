@@ -16,7 +16,7 @@ from augsearch.config import NetworkSettings, Settings
 from augsearch.datasets import Card, Part
 from augsearch.errors import TimeLimitError
 from augsearch.journal import code_version, fingerprint
-from augsearch.policy import Policy
+from augsearch.policy import Augmentation
 from augsearch.trainer import Normalisation, Trained, train
 
 
@@ -58,7 +58,7 @@ def normalisation(card: Card) -> Normalisation:
 
 
 def train_policy(
-    policy: Policy | None,
+    policy: Augmentation | None,
     seed: int,
     settings: Settings,
     folder: Path,
@@ -84,7 +84,7 @@ def train_policy(
     )
 
 
-def run_trial(policy: Policy | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:
+def run_trial(policy: Augmentation | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:
     """`train_policy`, where whatever goes wrong is a failed trial with its reason, not the end of the search."""
     started, clock = time.time(), time.perf_counter()
     limit = settings.search.trial_seconds
