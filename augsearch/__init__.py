@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from augsearch.augment import Augment
 from augsearch.errors import AugsearchError
-from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy, load_policy
+from augsearch.policy import Chain, Operation, Policy, Schedule, Segment, SubPolicy, load_policy
 
 if TYPE_CHECKING:
     from augsearch.study import Study, minimize
@@ -31,6 +31,7 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "Augment",
     "AugsearchError",
+    "Chain",
     "Operation",
     "Policy",
     "Schedule",

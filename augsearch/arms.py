@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from augsearch.errors import SettingsError
-from augsearch.policy import Operation, Policy, SubPolicy, load_policy
+from augsearch.policy import Operation, Policy, Schedule, SubPolicy, load_policy
 
-LABELS = {"none": "No Aug", "etp": "ETP", "random": "Random search", "tuun": "Tuun"}
+LABELS = {"none": "No Aug", "etp": "ETP", "random": "Random search", "tuun": "Tuun", "pba": "PBA"}
 
 
 def label(arm: str) -> str:
@@ -38,19 +38,14 @@ def expert_policy(dataset: str | None, file: str | None) -> Policy:
         return EXPERT.get(dataset or "", _CROP_AND_FLIP)
     policy = load_policy(file)
     if not isinstance(policy, Policy):
-        raise SettingsError(f"retrain.etp: {file} holds a schedule; must be a policy")
+        raise SettingsError(f"retrain.etp: {file} holds no single policy; must be one, no schedule and no chain")
     return policy
 
 
-def policy_of(arm: str, part: Callable[[str], Policy | None]) -> Policy | None:
-    """The policy of an arm; the expert policy comes first, whatever the order in the arm's name.
+def parts_of(arm: str, part: Callable[[str], tuple[Policy | Schedule, ...]]) -> tuple[Policy | Schedule, ...]:
+    """What an arm applies, one after the other; the expert policy comes first, whatever the order in the arm's name.
 
-    part: gives the policy of one name ("etp", "tuun"); None where a search was over settings alone.
+    part: gives what one name ("etp", "tuun") applies; nothing where a search was over settings alone.
     """
-    if arm == "none":
-        return None
-    whole: Policy | None = None
-    for name in sorted(arm.split("+"), key=lambda name: name != "etp"):
-        policy = part(name)
-        whole = policy if whole is None else whole.then(policy) if policy else whole
-    return whole
+    names = () if arm == "none" else sorted(arm.split("+"), key=lambda name: name != "etp")
+    return tuple(found for name in names for found in part(name))

@@ -1,4 +1,4 @@
-"""A policy or schedule applied to batches: which image gets which operation, and then the pixels.
+"""A policy, schedule or chain applied to batches: which image gets which operation, and then the pixels.
 
     augment = Augment(load_policy("policy.json"), seed=0)
     for epoch in range(epochs):
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from augsearch.errors import PolicyError
 from augsearch.ops import Floats, apply, find
-from augsearch.policy import Operation, Policy, Schedule
+from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule
 from augsearch.randomness import uniform
 
 _SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
@@ -81,7 +81,7 @@ class Augment:
     """Applies a policy, a schedule, or several of them one after the other.
 
     Args:
-        policy: what to apply; a sequence is applied in its order.
+        policy: what to apply; a chain or a sequence is applied in its order.
         seed: the same seed, the same pixels.
         batch_size: for policies drawn by "batch": images at positions [k * batch_size, (k + 1) * batch_size) of
             an epoch share a sub-policy.
@@ -93,7 +93,7 @@ class Augment:
 
     def __init__(
         self,
-        policy: Policy | Schedule | Sequence[Policy | Schedule],
+        policy: Augmentation | Sequence[Policy | Schedule],
         *,
         seed: int = 0,
         batch_size: int = 128,
@@ -103,6 +103,8 @@ class Augment:
     ) -> None:
         if pool is not None and (pool.ndim != 4 or pool.dtype != torch.uint8 or not len(pool)):
             raise PolicyError(f"pool: {tuple(pool.shape)} {pool.dtype}; must be (N, C, H, W) uint8, N >= 1")
+        if isinstance(policy, Chain):
+            policy = policy.parts
         self.parts = (policy,) if isinstance(policy, (Policy, Schedule)) else tuple(policy)
         self.seed = seed
         self.batch_size = batch_size

@@ -18,7 +18,7 @@ from pathlib import Path
 from augsearch.errors import AugsearchError, PolicyError
 from augsearch.exchange import EXPORTERS, IMPORTERS, Options, export, fast_autoaugment
 from augsearch.pictures import example_images, load_images, picture
-from augsearch.policy import Policy, Schedule, load_policy, save
+from augsearch.policy import Augmentation, Chain, Schedule, load_policy, save
 
 _NOTES = {"fast-autoaugment": fast_autoaugment.NOTE}
 
@@ -106,7 +106,9 @@ def _free(options: argparse.Namespace) -> Path:
     return output
 
 
-def _size(item: Policy | Schedule) -> str:
+def _size(item: Augmentation) -> str:
+    if isinstance(item, Chain):
+        return ", then ".join(_size(part) for part in item.parts)
     if isinstance(item, Schedule):
         return f"a schedule of {len(item.segments)} policies over {item.epochs} epochs"
     return f"a policy of {len(item.sub_policies)} sub-policies, dialect {item.dialect}, drawn by {item.draw}"

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from augsearch.augment import Augment
 from augsearch.errors import DataError
-from augsearch.policy import Policy, Schedule, SubPolicy
+from augsearch.policy import Augmentation, Chain, Policy, Schedule, SubPolicy
 
 Images = NDArray[np.uint8]
 
@@ -22,17 +22,32 @@ _MOST_ROWS = 30
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
-def picture(item: Policy | Schedule, images: Images, *, columns: int = 8, seed: int = 0) -> Image.Image:
-    """What `augsearch policy show` draws: a policy's grid; of a schedule its bands too, above a row for each of six epochs."""
+def picture(item: Augmentation, images: Images, *, columns: int = 8, side: int = 64, seed: int = 0) -> Image.Image:
+    """What `augsearch policy show` draws: a policy's grid; of a schedule its bands, above a row for each of six epochs;
+    of a chain each part by itself, then all of it."""
     if isinstance(item, Policy):
-        return policy_grid(item, images, columns=columns, seed=seed)
-    epochs = np.linspace(0, item.epochs - 1, 6).round().astype(int)
-    rows = [(f"epoch {epoch}", Augment(item, seed=seed), int(epoch)) for epoch in dict.fromkeys(epochs)]
-    grid = _grid(rows, images, columns, 64)
-    bands = schedule_bands(item, grid.width)
-    sheet = Image.new("RGB", (grid.width, bands.height + grid.height), "white")
-    sheet.paste(bands, (0, 0))
-    sheet.paste(grid, (0, bands.height))
+        return policy_grid(item, images, columns=columns, side=side, seed=seed)
+    if isinstance(item, Schedule):
+        grid = _epochs_grid(item, item.epochs, images, columns, side, seed)
+        return _above_each_other(schedule_bands(item, grid.width), grid)
+    alone = [picture(part, images, columns=columns, side=side, seed=seed) for part in item.parts]
+    longest = max(part.epochs if isinstance(part, Schedule) else 1 for part in item.parts)
+    return _above_each_other(*alone, _epochs_grid(item, longest, images, columns, side, seed))
+
+
+def _epochs_grid(item: Schedule | Chain, epochs: int, images: Images, columns: int, side: int, seed: int) -> Image.Image:
+    """A row for each of six of the epochs, or for all where nothing changes."""
+    shown = [int(epoch) for epoch in dict.fromkeys(np.linspace(0, epochs - 1, 6).round())]
+    rows = [(f"epoch {epoch}" if epochs > 1 else "together", Augment(item, seed=seed), epoch) for epoch in shown]
+    return _grid(rows, images, columns, side)
+
+
+def _above_each_other(*pictures: Image.Image) -> Image.Image:
+    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+    top = 0
+    for one in pictures:
+        sheet.paste(one, (0, top))
+        top += one.height
     return sheet
 
 
@@ -151,11 +166,15 @@ def as_picture(pixels: Images, side: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0))).resize((side, side), Image.Resampling.NEAREST)
 
 
-def describe(policy: Policy | None) -> str:
+def describe(item: Augmentation | None) -> str:
     """One line, "none" without a policy: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
-    if policy is None:
+    if item is None:
         return "none"
-    return " | ".join(describe_sub_policy(sub_policy) for sub_policy in policy.sub_policies)
+    if isinstance(item, Chain):
+        return "; then ".join(describe(part) for part in item.parts)
+    if isinstance(item, Schedule):
+        return f"{len(item.segments)} policies over {item.epochs} epochs, the last {describe(item.segments[-1].policy)}"
+    return " | ".join(describe_sub_policy(sub_policy) for sub_policy in item.sub_policies)
 
 
 def describe_sub_policy(sub_policy: SubPolicy) -> str:

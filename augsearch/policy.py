@@ -13,7 +13,8 @@ are applied:
 - "count": every sub-policy is one operation; a count is drawn from {0, 1, 2} with p = .2, .3, .5; the
   operations are tried in random order until that many were applied (PBA, section 3.2).
 
-A schedule is policies over epochs; a fixed policy is a schedule of one segment.
+A schedule is policies over epochs; a fixed policy is a schedule of one segment. A chain is policies and schedules
+applied one after the other to the same image, where one policy cannot say it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ Draw = Literal["batch", "image", "count"]
 DRAWS: tuple[Draw, ...] = get_args(Draw)
 FORMAT = "augsearch"
 VERSION = 1
+_MOST_PAIRS = 1000
 
 # The largest |magnitude| that a policy may hold; torchvision's are pixels, degrees or bits as the bins give them.
 _LARGEST: dict[str, float] = {"tuun": 1.0, "pba": 10.0, "torchvision": 1e4}
@@ -66,12 +68,16 @@ class Policy:
     def __post_init__(self) -> None:
         _check(self)
 
+    def takes(self, other: Policy) -> bool:
+        """Whether `then` can append that policy."""
+        return (self.dialect, self.draw) == (other.dialect, other.draw) and self.draw != "count"
+
     def then(self, other: Policy) -> Policy:
         """This policy, and `other` after it on the same image ("appended", as Tuun + ETP is).
 
         Uniform, independent draws of one sub-policy from each are one uniform draw from all the pairs.
         """
-        if (self.dialect, self.draw) != (other.dialect, other.draw) or self.draw == "count":
+        if not self.takes(other):
             raise PolicyError(
                 f"cannot append a {other.dialect} policy drawn by {other.draw} to a {self.dialect} one drawn by {self.draw}"
             )
@@ -129,6 +135,46 @@ class Schedule:
         return Schedule(tuple(Segment(n, s.policy) for n, s in zip(lengths, self.segments, strict=True) if n))
 
 
+@dataclass(frozen=True)
+class Chain:
+    """Policies and schedules, each applied to what the one before it gives; every one draws for itself."""
+
+    parts: tuple[Policy | Schedule, ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise PolicyError("parts: none; must have at least one")
+
+
+Augmentation = Policy | Schedule | Chain
+
+
+def stretched(item: Augmentation, epochs: int) -> Augmentation:
+    """With its schedules over that many epochs."""
+    if isinstance(item, Chain):
+        return Chain(tuple(part.stretched(epochs) if isinstance(part, Schedule) else part for part in item.parts))
+    return item.stretched(epochs) if isinstance(item, Schedule) else item
+
+
+def joined(parts: Iterable[Policy | Schedule]) -> Augmentation | None:
+    """Parts to be applied one after the other, as one: a policy where one can say it, else a chain; None without parts.
+
+    Neighbours of one dialect and draw become one policy, unless its pairs of sub-policies would be very many.
+    """
+    found: list[Policy | Schedule] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if isinstance(part, Policy) and isinstance(last, Policy) and _worth_pairing(last, part):
+            found[-1] = last.then(part)
+        else:
+            found.append(part)
+    return Chain(tuple(found)) if len(found) > 1 else found[0] if found else None
+
+
+def _worth_pairing(a: Policy, b: Policy) -> bool:
+    return a.takes(b) and len(a.sub_policies) * len(b.sub_policies) <= _MOST_PAIRS
+
+
 def _check(policy: Policy) -> None:
     if policy.dialect not in DIALECTS:
         raise PolicyError(f"dialect: {policy.dialect!r}; must be one of {', '.join(DIALECTS)}")
@@ -159,13 +205,18 @@ def _check_operation(operation: Operation, dialect: Dialect, place: str) -> None
 # --- JSON ---------------------------------------------------------------------------------------------
 
 
-def to_dict(item: Policy | Schedule) -> dict[str, Any]:
+def to_dict(item: Augmentation) -> dict[str, Any]:
     """The JSON form, as plain dicts and lists."""
-    head: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    return {"format": FORMAT, "version": VERSION} | _body(item)
+
+
+def _body(item: Augmentation) -> dict[str, Any]:
     if isinstance(item, Policy):
-        return head | {"kind": "policy"} | _policy_body(item)
+        return {"kind": "policy"} | _policy_body(item)
+    if isinstance(item, Chain):
+        return {"kind": "chain", "parts": [_body(part) for part in item.parts]}
     segments = [{"epochs": segment.epochs} | _policy_body(segment.policy) for segment in item.segments]
-    return head | {"kind": "schedule", "segments": segments}
+    return {"kind": "schedule", "segments": segments}
 
 
 def _policy_body(policy: Policy) -> dict[str, Any]:
@@ -176,7 +227,7 @@ def _policy_body(policy: Policy) -> dict[str, Any]:
     return {"dialect": policy.dialect, "draw": policy.draw, "sub_policies": sub_policies}
 
 
-def from_dict(data: object) -> Policy | Schedule:
+def from_dict(data: object) -> Augmentation:
     """The reverse of `to_dict`, strict: an unknown or missing key, or a wrong type, is a PolicyError."""
     if not isinstance(data, dict):
         raise PolicyError(f"a policy file holds a {type(data).__name__}; must be an object")
@@ -184,12 +235,25 @@ def from_dict(data: object) -> Policy | Schedule:
         raise PolicyError(f"format: {data.get('format')!r}; must be {FORMAT!r} (other tools' files: augsearch policy import)")
     if data.get("version") != VERSION:
         raise PolicyError(f"version: {data.get('version')!r}; this release reads version {VERSION}")
-    if data.get("kind") == "policy":
-        return _read_policy(data, {"format", "version", "kind"}, "")
-    if data.get("kind") == "schedule":
-        _known_keys(data, {"format", "version", "kind", "segments"}, "")
-        return Schedule(tuple(_read_segment(s, f"segments[{i}]") for i, s in enumerate(_list(data, "segments", ""))))
-    raise PolicyError(f"kind: {data.get('kind')!r}; must be 'policy' or 'schedule'")
+    head = {"format", "version"}
+    if data.get("kind") != "chain":
+        return _read_part(data, head, "", "'policy', 'schedule' or 'chain'")
+    _known_keys(data, head | {"kind", "parts"}, "")
+    parts = enumerate(_list(data, "parts", ""))
+    return Chain(tuple(_read_part(part, set(), f"parts[{i}].", "'policy' or 'schedule'") for i, part in parts))
+
+
+def _read_part(data: object, head: set[str], place: str, kinds: str) -> Policy | Schedule:
+    """head: the keys that it holds besides its own."""
+    kind = data.get("kind") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or kind not in ("policy", "schedule"):
+        raise PolicyError(f"{place}kind: {kind!r}; must be {kinds}")
+    head = head | {"kind"}
+    if kind == "policy":
+        return _read_policy(data, head, place)
+    _known_keys(data, head | {"segments"}, place)
+    segments = enumerate(_list(data, "segments", place))
+    return Schedule(tuple(_read_segment(segment, f"{place}segments[{i}]") for i, segment in segments))
 
 
 def _read_segment(data: object, place: str) -> Segment:
@@ -239,12 +303,12 @@ def _list(data: dict[str, Any], key: str, place: str) -> list[Any]:
     return value
 
 
-def save(item: Policy | Schedule, path: str | Path) -> None:
+def save(item: Augmentation, path: str | Path) -> None:
     write_text(Path(path), json.dumps(to_dict(item), indent=1) + "\n")
 
 
-def load_policy(path: str | Path) -> Policy | Schedule:
-    """Read a policy or schedule from its JSON file; a PolicyError names the file and the place."""
+def load_policy(path: str | Path) -> Augmentation:
+    """Read a policy, schedule or chain from its JSON file; a PolicyError names the file and the place."""
     try:
         return from_dict(json.loads(Path(path).read_text()))
     except FileNotFoundError:

@@ -21,12 +21,24 @@ from augsearch.datasets import Card, Part
 from augsearch.datasets.parts import counts_of, stratified, take
 from augsearch.objectives import Evaluation
 from augsearch.policy import Policy, Schedule
-from augsearch.searchers import Trial
 from augsearch.trainer import Member, NotFiniteError, train_members
 from augsearch.trials import TrialResult, new_network, normalisation, visible_parts
 
 _MEMORY: dict[Path, Checkpoint] = {}
 """The latest round's states, of the members that this process trained."""
+
+
+@dataclass(frozen=True)
+class MemberRound:
+    """One member in one round: a trial of the population search."""
+
+    id: int
+    policy: Policy
+    seed: int
+    parent: int | None
+    """The trial whose state it goes on from; None: the beginning."""
+    until: int
+    """The epoch that it is trained to."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,7 @@ class Surroundings:
         return self.states / f"{trial_id}.pt"
 
 
-def together(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
-    """Which members are computed as one: `count` neighbours, whatever slots there are, so that slots change no result."""
-    return [list(trials[i : i + count]) for i in range(0, len(trials), count)]
-
-
-def run_round(groups: Sequence[Sequence[Trial]], where: Surroundings, device: str) -> list[TrialResult]:
+def run_round(groups: Sequence[Sequence[MemberRound]], where: Surroundings, device: str) -> list[TrialResult]:
     """Train groups of members to the end of their round; the results in the order of the trials.
 
     Their states are on the disk when this returns. A member whose loss is no longer a number has failed.
@@ -73,7 +80,7 @@ def run_round(groups: Sequence[Sequence[Trial]], where: Surroundings, device: st
     return results
 
 
-def _train(group: Sequence[Trial], where: Surroundings, device: str) -> list[Checkpoint | NotFiniteError]:
+def _train(group: Sequence[MemberRound], where: Surroundings, device: str) -> list[Checkpoint | NotFiniteError]:
     card = datasets.load_card(where.data / "card.json")
     members = [_member(trial, where, card) for trial in group]
     starts = {0 if member.state is None else member.state.epoch for member in members}
@@ -83,13 +90,12 @@ def _train(group: Sequence[Trial], where: Surroundings, device: str) -> list[Che
     part, validation = visible_parts(where.data, card.fingerprint)
     if settings.search.pba.validation is not None:
         validation = _some(where.data, card.fingerprint, settings.search.pba.validation, settings.seed)
-    until = group[0].until
-    assert until is not None  # as every trial of a population
-    return train_members(members, part, validation, settings.train, normalisation(card), until=until, device=device)
+    return train_members(
+        members, part, validation, settings.train, normalisation(card), until=group[0].until, device=device
+    )
 
 
-def _member(trial: Trial, where: Surroundings, card: Card) -> Member:
-    assert trial.policy is not None
+def _member(trial: MemberRound, where: Surroundings, card: Card) -> Member:
     policies = (*where.expert, trial.policy)
     network = new_network(where.settings.network, card, trial.seed)
     return Member(network, policies, trial.seed, None if trial.parent is None else _state(where.state_file(trial.parent)))

@@ -32,7 +32,7 @@ from augsearch.datasets import Part
 from augsearch.errors import CheckpointError
 from augsearch.networks.grouped import Grouped, join, split
 from augsearch.objectives import Evaluation, evaluation
-from augsearch.policy import Policy, Schedule
+from augsearch.policy import Augmentation, Policy, Schedule
 
 _AHEAD = 2048  # images augmented in one call
 _EVALUATED = 1024  # images in one forward pass of an evaluation
@@ -80,7 +80,7 @@ def train(
     model: nn.Module,
     part: Part,
     validation: Part | None,
-    policy: Policy | Schedule | tuple[Policy | Schedule, ...] | None,
+    policy: Augmentation | tuple[Policy | Schedule, ...] | None,
     settings: TrainSettings,
     normalisation: Normalisation,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +12,15 @@ import torch
 from torch import nn
 
 from augsearch import datasets, networks, plugins
-from augsearch.config import NetworkSettings, Settings
+from augsearch.config import NetworkSettings, Settings, TrainSettings
 from augsearch.datasets import Card, Part
 from augsearch.errors import TimeLimitError
 from augsearch.journal import code_version, fingerprint
-from augsearch.policy import Policy, Schedule
+<<<<<<< HEAD
+from augsearch.policy import Augmentation, stretched
+=======
+from augsearch.policy import Augmentation, stretched
+>>>>>>> arms
 from augsearch.trainer import Normalisation, Trained, train
 
 
@@ -58,7 +62,7 @@ def normalisation(card: Card) -> Normalisation:
 
 
 def train_policy(
-    policy: Policy | Schedule | tuple[Policy | Schedule, ...] | None,
+    policy: Augmentation | None,
     seed: int,
     settings: Settings,
     folder: Path,
@@ -74,7 +78,7 @@ def train_policy(
         new_network(settings.network, card, seed),
         part,
         validation,
-        _stretched(policy, settings.train.epochs),
+        policy and stretched(policy, settings.train.epochs),
         settings.train,
         normalisation(card),
         seed=seed,
@@ -84,16 +88,7 @@ def train_policy(
     )
 
 
-Augmentation = Policy | Schedule | tuple[Policy | Schedule, ...] | None
-
-
-def _stretched(policy: Augmentation, epochs: int) -> Augmentation:
-    if isinstance(policy, tuple):
-        return tuple(part.stretched(epochs) if isinstance(part, Schedule) else part for part in policy)
-    return policy.stretched(epochs) if isinstance(policy, Schedule) else policy
-
-
-def run_trial(policy: Policy | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:
+def run_trial(policy: Augmentation | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:
     """`train_policy`, where whatever goes wrong is a failed trial with its reason, not the end of the search."""
     started, clock = time.time(), time.perf_counter()
     limit = settings.search.trial_seconds
@@ -128,3 +123,8 @@ def as_record(result: TrialResult) -> dict[str, object]:
         "accuracy": [round(a, 6) for a in result.accuracy],
         "recall": [round(r, 6) for r in result.recall],
     }
+
+
+def by_epoch(accuracy: Sequence[float], settings: TrainSettings) -> dict[int, float]:
+    """Each evaluation under the number of epochs after which it was made."""
+    return {min((k + 1) * settings.evaluate_every, settings.epochs): value for k, value in enumerate(accuracy)}

@@ -8,7 +8,10 @@ from prefect.task_runners import ProcessPoolTaskRunner
 from augsearch.config import load
 from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
-from tasks.search import Outcome, open_search, save_searches
+from tasks.outcomes import Outcome, save_searches
+from tasks.population import METHOD as PBA
+from tasks.population import open_population
+from tasks.search import open_search
 from tasks.slots import free_slots
 
 
@@ -19,7 +22,8 @@ def search(params: str = "params.yaml") -> None:
     slots = free_slots(settings.slots)
     outcomes: dict[str, Outcome] = {}
     for method in settings.search.methods:
-        with open_search(method, settings, slots) as running:
+        opened = open_population(settings, slots) if method == PBA else open_search(method, settings, slots)
+        with opened as running:
             running.run()
             outcomes[method] = running.choose()
     save_searches(outcomes)

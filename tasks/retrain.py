@@ -19,11 +19,11 @@ from augsearch.errors import SearchError
 from augsearch.files import write_text
 from augsearch.journal import Journal, fingerprint
 from augsearch.objectives import OBJECTIVES
-from augsearch.pictures import describe, policy_grid
-from augsearch.policy import Policy
+from augsearch.pictures import describe, picture
+from augsearch.policy import Chain, Policy, Schedule
 from augsearch.searchers.base import training_seed
 from augsearch.trainer import Classifier
-from augsearch.trials import new_network, normalisation, training_fingerprint
+from augsearch.trials import by_epoch, new_network, normalisation, training_fingerprint
 from tasks import paths
 from tasks.slots import Slots
 from tasks.tracking import Tracker
@@ -56,7 +56,7 @@ class Retraining:
         found = json.loads(paths.FOUND_SETTINGS.read_text())
         self.changes = {arm: _merged(found.get(part, {}) for part in arm.split("+")) for arm in settings.retrain.arms}
         self.measure = f"val_{settings.search.objective}"
-        self.policies = {arm: arms.policy_of(arm, self._part) for arm in settings.retrain.arms}
+        self.policies = {arm: policy.joined(arms.parts_of(arm, self._part)) for arm in settings.retrain.arms}
         self.marks = {
             arm: fingerprint(policy=p and policy.to_dict(p), settings=self.changes[arm]) for arm, p in self.policies.items()
         }
@@ -67,15 +67,14 @@ class Retraining:
         }
         self._log = get_run_logger()
 
-    def _part(self, name: str) -> Policy | None:
+    def _part(self, name: str) -> tuple[Policy | Schedule, ...]:
         if name == "etp":
-            return arms.expert_policy(self.settings.dataset.name, self.settings.retrain.etp)
+            return (arms.expert_policy(self.settings.dataset.name, self.settings.retrain.etp),)
         file = paths.POLICIES / f"{name}.json"
         if not file.exists() and name in json.loads(paths.FOUND_SETTINGS.read_text()):
-            return None  # that search was over settings alone
+            return ()  # that search was over settings alone
         found = policy.load_policy(file)
-        assert isinstance(found, Policy)  # these searches find policies
-        return found
+        return found.parts if isinstance(found, Chain) else (found,)
 
     def run(self) -> None:
         """Train what is not in the journal yet, track it, and write the summary."""
@@ -113,9 +112,9 @@ class Retraining:
             name=f"{arm} {repeat}",
             started=record["started"],
             seconds=record["seconds"],
-            params={"arm": arm, "seed": record["seed"], "policy": describe(found) if found else "none"},
+            params={"arm": arm, "seed": record["seed"], "policy": describe(found)},
             metrics={key: record[key] for key in (*_MEASURES, "seconds")},
-            curves={"epoch_val_accuracy": record["accuracy"]},
+            curves={"epoch_val_accuracy": by_epoch(record["accuracy"], self.settings.train)},
             tags={"arm": arm, "kind": "retrain"},
         )
 
@@ -149,7 +148,7 @@ class Retraining:
             self._log.info(f"registered {name} version {version} as champion: a model of {arm}, the best on validation")
         found = self.policies[arm]
         if found is not None:
-            self.tracker.image(policy_grid(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png")
+            self.tracker.image(picture(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png")
         self.tracker.finish(metrics={f"{self.measure}_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
 
 

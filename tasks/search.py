@@ -9,56 +9,41 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from augsearch import datasets, policy, searchers
 from augsearch.config import Settings, override
 from augsearch.datasets import Card
 from augsearch.errors import SearchError
-from augsearch.files import write_text
 from augsearch.journal import Journal, read_records
 from augsearch.pictures import describe, policy_grid
 from augsearch.policy import Policy
 from augsearch.searchers import Earlier, Searcher, Trial
 from augsearch.searchers.base import training_seed
-from augsearch.trials import TrialResult, as_record, training_fingerprint
+from augsearch.trials import TrialResult, as_record, by_epoch, training_fingerprint
 from tasks import paths
+from tasks.outcomes import Outcome
 from tasks.slots import Slots
 from tasks.tracking import Tracker, tracked_policies
 from tasks.trials import trial_task
 
 # Left out of a journal's fingerprint: more trials, for one, extend a search.
-_CHANGES_NO_PROPOSAL = {"methods", "trials", "confirm", "warm_start", "trial_seconds", "failures_in_a_row"}
+_CHANGES_NO_PROPOSAL = {"methods", "trials", "confirm", "warm_start", "trial_seconds", "failures_in_a_row", "pba"}
 _CONFIRMATION = 1_000_000  # in the path of a training seed, far from every trial's number
-
-
-@dataclass
-class Outcome:
-    """What a search found, and what it cost."""
-
-    policy: Policy | None
-    settings: dict[str, Any]
-    chosen: int
-    trials: list[dict[str, Any]]
-    confirmations: dict[int, list[float]] = field(default_factory=dict)
 
 
 @contextmanager
 def open_search(method: str, settings: Settings, slots: Sequence[str]) -> Iterator[RunningSearch]:
-    """Continue or begin the search of that method; on leaving, journal and tracking are closed."""
+    """Continue or begin a search that judges policies one by one; on leaving, journal and tracking are closed."""
     card = datasets.load_card(paths.DATA / "card.json")
     earlier = _earlier(settings) if method != "random" else None
-    space = settings.search.model_dump(
-        exclude={"methods", "trials", "confirm", "warm_start", "trial_seconds", "failures_in_a_row"}
-    )
+    space = settings.search.model_dump(exclude=_CHANGES_NO_PROPOSAL)
     known = [earlier.rows.tolist(), earlier.scores.tolist(), settings.search.warm_start.model_dump()] if earlier else None
     mark = training_fingerprint(settings, card, method=method, search=space, earlier=known)
     log = get_run_logger()
@@ -110,8 +95,8 @@ class RunningSearch:
         self.searcher: Searcher = searchers.make(method, settings.search, settings.seed, earlier)
         self.results: dict[int, TrialResult] = {}
         self._asked: dict[int, Trial] = {}
-        self._recorded = {r["trial"]: _result(r) for r in journal.records if "trial" in r}
-        self._confirmed = {(r["confirms"], r["repeat"]): _result(r) for r in journal.records if "confirms" in r}
+        self._recorded = {r["trial"]: read_result(r) for r in journal.records if "trial" in r}
+        self._confirmed = {(r["confirms"], r["repeat"]): read_result(r) for r in journal.records if "confirms" in r}
         self._examples = datasets.load_part(paths.DATA, "train").images[:8]
         self._log = get_run_logger()
         self._clock, self._ran, self._failed_in_a_row = time.perf_counter(), 0, 0
@@ -171,7 +156,7 @@ class RunningSearch:
 
     def _record(self, trial: Trial, result: TrialResult | BaseException) -> None:
         """A trial that has just ended: to the journal first, then to everybody else."""
-        result = _or_failure(result)
+        result = or_failure(result)
         found = trial.policy and policy.to_dict(trial.policy)
         record = {"trial": trial.id, "seed": trial.seed, **as_record(result), "policy": found, "settings": trial.settings}
         self.journal.append(record)
@@ -197,7 +182,7 @@ class RunningSearch:
         for i, k in pairs:
             self.slots.add((i, k), self._call(f"{self.method} {i} again {k}", self._asked[i], seeds[i, k]))
         for (i, k), ended in self.slots.finished():
-            result = _or_failure(ended)
+            result = or_failure(ended)
             self.journal.append({"confirms": i, "repeat": k, "seed": seeds[i, k], **as_record(result)})
             self._confirmed[i, k] = result
         repeats = {i: [self._confirmed[i, k].score or 0.0 for k in range(confirm.seeds)] for i in top}
@@ -243,7 +228,7 @@ class RunningSearch:
             seconds=result.seconds,
             params=fixed | trial.settings,
             metrics={"seconds": result.seconds} | self._scores(result),
-            curves={"epoch_val_accuracy": result.accuracy},
+            curves={"epoch_val_accuracy": by_epoch(result.accuracy, self.settings.train)},
             tags={"method": self.method, "kind": "trial"} | ({"failure": result.failure} if result.failure else {}),
             policy=None if found is None else policy.to_dict(found),
             picture=None if found is None else policy_grid(found, self._examples, side=48),
@@ -266,12 +251,12 @@ class RunningSearch:
         self._log.info(f"{self.method} {done}/{total}: trial {trial.id} {now}; {so_far}; {_minutes(left)} left")
 
 
-def _result(record: dict[str, Any]) -> TrialResult:
+def read_result(record: dict[str, Any]) -> TrialResult:
     accuracy, recall = tuple(record["accuracy"]), tuple(record["recall"])
     return TrialResult(record["score"], accuracy, record["seconds"], record["started"], record["failure"], recall)
 
 
-def _or_failure(result: TrialResult | BaseException) -> TrialResult:
+def or_failure(result: TrialResult | BaseException) -> TrialResult:
     """A task that raised is a failed trial; a process that died is not the trial's fault, and ends the search."""
     if isinstance(result, TrialResult):
         return result
@@ -285,25 +270,3 @@ def _or_failure(result: TrialResult | BaseException) -> TrialResult:
 
 def _minutes(seconds: float) -> str:
     return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
-
-
-@task(cache_policy=NO_CACHE)
-def save_searches(outcomes: Mapping[str, Outcome]) -> None:
-    """The found policies and settings, and the scores that the search curve is drawn from."""
-    found = {method: outcome.policy for method, outcome in outcomes.items() if outcome.policy is not None}
-    for method, best in found.items():
-        policy.save(best, paths.POLICIES / f"{method}.json")
-    for file in paths.POLICIES.glob("*.json"):
-        if file.stem not in found:
-            file.unlink()
-    settings = {method: outcome.settings for method, outcome in outcomes.items()}
-    write_text(paths.FOUND_SETTINGS, json.dumps(settings, indent=1) + "\n")
-    summary = {
-        method: {
-            "chosen": outcome.chosen,
-            "trials": outcome.trials,
-            "confirmations": {str(i): scores for i, scores in outcome.confirmations.items()},
-        }
-        for method, outcome in outcomes.items()
-    }
-    write_text(paths.SEARCHES, json.dumps(summary, indent=1) + "\n")

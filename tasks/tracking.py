@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
@@ -107,12 +108,13 @@ class Tracker:
         seconds: float,
         params: Mapping[str, object],
         metrics: Mapping[str, float],
-        curves: Mapping[str, Sequence[float]],
+        curves: Mapping[str, Mapping[int, float]],
         tags: Mapping[str, str],
         policy: Mapping[str, Any] | None = None,
+        documents: Mapping[str, Mapping[str, Any]] = {},
         picture: Image.Image | None = None,
     ) -> None:
-        """Log one finished training, unless a run of that key is there already."""
+        """Log one finished training, unless a run of that key is there already. curves: {name: {epoch: value}}."""
         if key in self.logged:
             return
         begin, end = round(1000 * started), round(1000 * (started + seconds))
@@ -124,10 +126,12 @@ class Tracker:
         )
         run_id = run.info.run_id
         points = [self._entities.Metric(k, v, end, 0) for k, v in metrics.items()]
-        points += [self._entities.Metric(k, v, end, step) for k, values in curves.items() for step, v in enumerate(values)]
+        points += [self._entities.Metric(k, v, end, step) for k, values in curves.items() for step, v in values.items()]
         self._client.log_batch(run_id, points, [self._entities.Param(k, str(v)[:6000]) for k, v in params.items()])
         if policy is not None:
             self._client.log_dict(run_id, dict(policy), "policy.json")
+        for name_of, document in documents.items():
+            self._client.log_dict(run_id, dict(document), name_of)
         if picture is not None:
             self._client.log_image(run_id, picture, "policy.png")
         self._client.set_terminated(run_id, "FINISHED", end)
@@ -164,6 +168,9 @@ class Tracker:
 
     def image(self, picture: Image.Image, name: str) -> None:
         self._client.log_image(self.run.info.run_id, picture, name)
+
+    def figure(self, figure: Figure, name: str) -> None:
+        self._client.log_figure(self.run.info.run_id, figure, name)
 
     def dictionary(self, data: Mapping[str, Any], name: str) -> None:
         self._client.log_dict(self.run.info.run_id, dict(data), name)

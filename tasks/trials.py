@@ -14,21 +14,20 @@ from prefect.cache_policies import NO_CACHE
 from augsearch.config import Settings
 from augsearch.files import replacing
 from augsearch.objectives import OBJECTIVES
-from augsearch.policy import Policy
-from augsearch.population import Surroundings, run_round
-from augsearch.searchers import Trial
+from augsearch.policy import Augmentation
+from augsearch.population import MemberRound, Surroundings, run_round
 from augsearch.trials import TrialResult, run_trial, train_policy
 from tasks import paths
 
 
 @task(name="trial", task_run_name="{name}", cache_policy=NO_CACHE)
-def trial_task(name: str, policy: Policy, seed: int, settings: Settings, device: str) -> TrialResult:
+def trial_task(name: str, policy: Augmentation, seed: int, settings: Settings, device: str) -> TrialResult:
     """One training of one policy on one slot."""
     return run_trial(policy, seed, settings, paths.DATA, device)
 
 
 @task(name="members", task_run_name="{name}", cache_policy=NO_CACHE)
-def members_task(name: str, groups: Sequence[Sequence[Trial]], where: Surroundings, device: str) -> list[TrialResult]:
+def members_task(name: str, groups: Sequence[Sequence[MemberRound]], where: Surroundings, device: str) -> list[TrialResult]:
     """Some of a population's members, for one round, on one slot."""
     return run_round(groups, where, device)
 
@@ -38,7 +37,9 @@ def weights_file(arm: str, repeat: int) -> Path:
 
 
 @task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
-def retrain_task(arm: str, repeat: int, policy: Policy | None, seed: int, settings: Settings, device: str) -> dict[str, Any]:
+def retrain_task(
+    arm: str, repeat: int, policy: Augmentation | None, seed: int, settings: Settings, device: str
+) -> dict[str, Any]:
     """Train one arm once and keep its weights."""
     started = time.time()
     trained = train_policy(policy, seed, settings, paths.DATA, device)

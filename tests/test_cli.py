@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from augsearch.cli import main
-from augsearch.policy import Policy, load_policy
+from augsearch.policy import Chain, Policy, Schedule, Segment, load_policy, save
 
 
 @pytest.fixture
@@ -39,6 +39,18 @@ def test_show_of_a_schedule_has_its_bands(folder: Path) -> None:
     with Image.open("schedule.png") as sheet:
         assert sheet.height > 7 * 64 + 300
         assert len(sheet.crop((0, 0, sheet.width, 300)).convert("RGB").getcolors(1 << 20)) > 20
+
+
+def test_show_of_a_chain_has_each_part_and_the_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "import", "svhn", "--from", "autoaugment", "-o", "policy.json"]) == 0
+    policy = load_policy("policy.json")
+    assert isinstance(policy, Policy)
+    schedule = Schedule((Segment(4, policy),))
+    save(Chain((policy, schedule)), "chain.json")
+    assert main(["policy", "show", "chain.json", "--columns", "6", "-o", "chain.png"]) == 0
+    assert "drawn by image, then a schedule of 1 policies over 4 epochs" in capsys.readouterr().out
+    with Image.open("chain.png") as sheet:
+        assert sheet.height > (26 + 5 + 5) * 64 + 300
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from augsearch.errors import PolicyError
 from augsearch.exchange import EXPORTERS, IMPORTERS, Options, export
 from augsearch.exchange.tuun import load_search_space
 from augsearch.ops import DIALECTS, OPS, apply
-from augsearch.policy import Dialect, Operation, Policy, Schedule, Segment, SubPolicy, load_policy, save
+from augsearch.policy import Chain, Dialect, Operation, Policy, Schedule, Segment, SubPolicy, load_policy, save
 from tests.test_ops import COMPARED, draw_images, draw_magnitudes
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "data" / "published"
@@ -231,6 +231,18 @@ def test_exported_draws_have_the_same_frequencies(tmp_path: Path) -> None:
     assert not any(module.augment(image, uniform, 0).getpixel((0, 0)) for _ in range(50))
     inverted = np.mean([module.augment(image, uniform, 1).getpixel((0, 0)) == 255 for _ in range(4000)])
     assert abs(inverted - 0.65) < 0.03
+
+
+def test_exported_chain_applies_its_parts_in_order(tmp_path: Path) -> None:
+    darker = one_operation("Solarize", "torchvision", 0.0)  # inverts whatever there is
+    later = Schedule((Segment(1, one_operation("Identity", "tuun", 0.0)), Segment(1, one_operation("Posterize", "pba", 9.0))))
+    chain = Chain((darker, later))
+    export(chain, "torchvision", tmp_path / "out.py")
+    module = module_at(tmp_path / "out.py")
+    pixels = draw_images(np.random.default_rng(7), 1, 3, 8, 8)
+    for epoch in (0, 1):
+        theirs = np.asarray(module.augment(Image.fromarray(pixels[0].transpose(1, 2, 0)), lambda: 0.9, epoch))
+        assert np.array_equal(Augment(chain)(torch.from_numpy(pixels), epoch=epoch)[0].permute(1, 2, 0).numpy(), theirs)
 
 
 def test_export_says_what_it_cannot_do(tmp_path: Path) -> None:

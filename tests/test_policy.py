@@ -7,15 +7,31 @@ from pathlib import Path
 import pytest
 
 from augsearch.errors import PolicyError
-from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy, from_dict, load_policy, save, to_dict
+from augsearch.policy import (
+    Augmentation,
+    Chain,
+    Operation,
+    Policy,
+    Schedule,
+    Segment,
+    SubPolicy,
+    from_dict,
+    joined,
+    load_policy,
+    save,
+    to_dict,
+)
 
 
 def policy(probability: float = 0.5, name: str = "Rotate") -> Policy:
     return Policy((SubPolicy((Operation(name, probability, 0.25), Operation("Invert", 1.0, 0.0))),))
 
 
-@pytest.mark.parametrize("item", [policy(), Schedule((Segment(3, policy()), Segment(2, policy(0.1))))])
-def test_round_trip(tmp_path: Path, item: Policy | Schedule) -> None:
+SCHEDULE = Schedule((Segment(3, policy()), Segment(2, policy(0.1))))
+
+
+@pytest.mark.parametrize("item", [policy(), SCHEDULE, Chain((policy(), SCHEDULE))])
+def test_round_trip(tmp_path: Path, item: Augmentation) -> None:
     save(item, tmp_path / "item.json")
     assert load_policy(tmp_path / "item.json") == item
 
@@ -24,7 +40,7 @@ def test_round_trip(tmp_path: Path, item: Policy | Schedule) -> None:
     ("change", "words"),
     [
         ({"version": 2}, "version: 2; this release reads version 1"),
-        ({"kind": "plan"}, "kind: 'plan'; must be 'policy' or 'schedule'"),
+        ({"kind": "plan"}, "kind: 'plan'; must be 'policy', 'schedule' or 'chain'"),
         ({"dialect": "latin"}, "dialect: 'latin'; must be one of tuun"),
         ({"extra": 1}, "extra: unknown"),
         ({"sub_policies": []}, "sub_policies: none"),
@@ -52,6 +68,13 @@ def test_strict(change: dict[str, object], words: str) -> None:
         from_dict(to_dict(policy()) | change)
 
 
+def test_a_chain_holds_no_chains() -> None:
+    data = to_dict(Chain((policy(), SCHEDULE)))
+    data["parts"][1]["kind"] = "chain"
+    with pytest.raises(PolicyError, match=r"^parts\[1\]\.kind: 'chain'; must be 'policy' or 'schedule'"):
+        from_dict(data)
+
+
 def test_file_errors_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "torn.json").write_text(json.dumps(to_dict(policy()))[:-5])
     with pytest.raises(PolicyError, match="torn.json: not JSON"):
@@ -65,6 +88,18 @@ def test_then_is_every_pair_in_order() -> None:
     both = policy().then(other)
     names = [[o.name for o in sub_policy.operations] for sub_policy in both.sub_policies]
     assert names == [["Rotate", "Invert", "Color"], ["Rotate", "Invert", "Equalize"]]
+
+
+def test_joined_is_one_policy_where_one_can_say_it() -> None:
+    per_image = Policy(policy().sub_policies, "tuun", "image")
+    assert joined([]) is None
+    assert joined([policy(), policy(0.1)]) == policy().then(policy(0.1))
+    assert joined([policy(), policy(0.1), per_image, SCHEDULE]) == Chain((policy().then(policy(0.1)), per_image, SCHEDULE))
+
+
+def test_joined_does_not_multiply_without_end() -> None:
+    many = Policy(policy().sub_policies * 400)
+    assert joined([many, many]) == Chain((many, many))
 
 
 def test_schedule_by_epoch() -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 from augsearch.errors import PolicyError
 from augsearch.files import write_text
 from augsearch.ops import OPS, apply
-from augsearch.policy import Operation, Policy, Schedule, to_dict
+from augsearch.policy import Augmentation, Chain, Operation, Policy, to_dict
 
 EXPORTERS = {"torchvision": "for_torchvision.py", "albumentations": "for_albumentations.py"}
 """Each target, and the file that makes a transform of it."""
@@ -27,13 +27,13 @@ _HERE = Path(__file__).parent
 _SAMPLES = 64
 
 
-def export(item: Policy | Schedule, target: str, path: Path) -> list[str]:
+def export(item: Augmentation, target: str, path: Path) -> list[str]:
     """Write the module; gives what it does otherwise than `augsearch.Augment`, a line each.
 
     Raises:
         PolicyError: the policy has an operation that no single image can get by Pillow.
     """
-    policies = [item] if isinstance(item, Policy) else [segment.policy for segment in item.segments]
+    policies = _policies(item)
     for policy in policies:
         for operation in _operations(policy):
             if operation.name not in OPS or OPS[operation.name].paired:
@@ -48,7 +48,7 @@ def export(item: Policy | Schedule, target: str, path: Path) -> list[str]:
     return lines + differences(policies, source)
 
 
-def module_source(item: Policy | Schedule) -> str:
+def module_source(item: Augmentation) -> str:
     empty = 'json.loads("""{}""")'
     text = (_HERE / "standalone.py").read_text()
     assert text.count(empty) == 1
@@ -81,6 +81,12 @@ def differences(policies: list[Policy], source: str) -> list[str]:
 def _perform(module: Any, pixels: Any, m: float, noise: Any, name: str, dialect: str) -> Any:
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     return np.asarray(module.perform(image, name, float(m), dialect, *noise)).transpose(2, 0, 1)
+
+
+def _policies(item: Augmentation) -> list[Policy]:
+    if isinstance(item, Chain):
+        return [policy for part in item.parts for policy in _policies(part)]
+    return [item] if isinstance(item, Policy) else [segment.policy for segment in item.segments]
 
 
 def _operations(policy: Policy) -> list[Operation]:

@@ -34,15 +34,16 @@ Uniform = Callable[[], float]  # a number in [0, 1)
 
 
 def augment(image: Image.Image, uniform: Uniform, epoch: int = 0) -> Image.Image:
-    policy = at(epoch)
-    for name, magnitude in draw(policy, uniform):
-        image = perform(image, name, magnitude, policy["dialect"], uniform(), uniform())
+    for part in POLICY.get("parts", [POLICY]):
+        policy = at(part, epoch)
+        for name, magnitude in draw(policy, uniform):
+            image = perform(image, name, magnitude, policy["dialect"], uniform(), uniform())
     return image
 
 
-def at(epoch: int) -> dict[str, Any]:
+def at(part: dict[str, Any], epoch: int) -> dict[str, Any]:
     """The policy of an epoch, counted from 0; after its last segment a schedule keeps the last."""
-    segments: list[dict[str, Any]] = POLICY.get("segments", [POLICY])
+    segments: list[dict[str, Any]] = part.get("segments", [part])
     for segment in segments[:-1]:
         if epoch < segment["epochs"]:
             return segment
