@@ -210,7 +210,7 @@ def _apply_part(augments: Sequence[Augment], i: int, images: Tensor, epoch: int,
     plans = [a._planned(policy, count, epoch, position, stream) for a, policy in zip(augments, policies, strict=True)]
     partners = None
     if any(augment._table(policy).paired for augment, policy in zip(augments, policies, strict=True)):
-        own = zip(augments, images.split(count), strict=True)
+        own = zip(augments, torch.split(images, count), strict=True)
         partners = torch.cat([augment._partners(x, epoch, position, stream + _PARTNER) for augment, x in own])
     return perform(Plan.stack(plans), images, policies[0], augments[0].fill, partners)
 

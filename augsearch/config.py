@@ -390,7 +390,9 @@ class Settings(Section):
     def _searched(self) -> Settings:
         pba = self.population()
         if "pba" in self.search.methods and pba.search.pba.together > 1 and pba.train.clip is not None:
-            raise ValueError(f"search.pba.together: {pba.search.pba.together}; must be 1 where gradients are clipped (train.clip)")
+            raise ValueError(
+                f"search.pba.together: {pba.search.pba.together}; must be 1 where gradients are clipped (train.clip)"
+            )
         for arm in self.retrain.arms:
             for part in arm.split("+"):
                 if part in METHODS and part not in self.search.methods:
@@ -399,9 +401,8 @@ class Settings(Section):
                     )
         return self
 
-
     def population(self) -> Settings:
-        """The settings that a population's members are trained with: `network` and `train` are its own, here and in `search.pba`."""
+        """What a population is trained with: `network` and `train` are its own, here and in `search.pba`."""
         pba = self.search.pba
         own: dict[str, Any] = {"network": pba.network or self.network, "train": pba.train or self.train}
         search = self.search.model_copy(update={"pba": pba.model_copy(update=own)})

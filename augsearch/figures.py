@@ -58,7 +58,9 @@ def population_figure(rounds: Sequence[Mapping[str, Any]], lineage: Sequence[int
     scores = np.array([[np.nan if s is None else 100 * s for s in r["scores"]] for r in rounds])  # (R, M)
     axes.plot(epochs, scores, color="#1f77b4", alpha=0.3, linewidth=0.8)
     start = len(rounds) - len(lineage)  # a member that began anew has a shorter history
-    axes.plot(epochs[start:], scores[np.arange(start, len(rounds)), lineage], color="#1f77b4", linewidth=2, label="the best's lineage")
+    axes.plot(
+        epochs[start:], scores[np.arange(start, len(rounds)), lineage], color="#1f77b4", linewidth=2, label="the best's lineage"
+    )
     copied = [(epochs[i - 1], scores[i - 1, int(loser)], scores[i - 1, source])
               for i, r in enumerate(rounds) for loser, source in r["exchanges"].items()]  # fmt: skip
     if copied:

@@ -90,9 +90,7 @@ def _train(group: Sequence[MemberRound], where: Surroundings, device: str) -> li
     part, validation = visible_parts(where.data, card.fingerprint)
     if settings.search.pba.validation is not None:
         validation = _some(where.data, card.fingerprint, settings.search.pba.validation, settings.seed)
-    return train_members(
-        members, part, validation, settings.train, normalisation(card), until=group[0].until, device=device
-    )
+    return train_members(members, part, validation, settings.train, normalisation(card), until=group[0].until, device=device)
 
 
 def _member(trial: MemberRound, where: Surroundings, card: Card) -> Member:

@@ -152,7 +152,7 @@ def train_members(
     until: int,
     device: str = "cpu",
 ) -> list[Checkpoint | NotFiniteError]:
-    """Train models of one kind as one (`networks.grouped`), all from the same epoch, up to epoch `until`, where they are judged.
+    """Train models of one kind as one (`networks.grouped`), from the same epoch up to epoch `until`; there they are judged.
 
     What a network draws in training follows from the first member's seed.
 
@@ -405,7 +405,7 @@ def _order(generator: torch.Generator, images: int, used: int, epochs: int) -> T
 
 def _side_by_side(x: Tensor, members: int) -> Tensor:
     """(K * n, C, H, W), member after member -> (n, K * C, H, W)."""
-    return x if members == 1 else x.unflatten(0, (members, -1)).transpose(0, 1).flatten(1, 2)
+    return x if members == 1 else x.view(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
 
 
 def _precision(settings: TrainSettings, device: str) -> torch.autocast:

@@ -16,11 +16,7 @@ from augsearch.config import NetworkSettings, Settings, TrainSettings
 from augsearch.datasets import Card, Part
 from augsearch.errors import TimeLimitError
 from augsearch.journal import code_version, fingerprint
-<<<<<<< HEAD
 from augsearch.policy import Augmentation, stretched
-=======
-from augsearch.policy import Augmentation, stretched
->>>>>>> arms
 from augsearch.trainer import Normalisation, Trained, train
 
 

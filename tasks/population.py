@@ -59,9 +59,7 @@ def open_population(settings: Settings, slots: Sequence[str]) -> Iterator[Runnin
 class RunningPopulation:
     """A population between its first and its last round. `run` trains it; `choose` ends the search."""
 
-    def __init__(
-        self, where: Surroundings, card: Card, journal: Journal, tracker: Tracker, slots: Sequence[str]
-    ) -> None:
+    def __init__(self, where: Surroundings, card: Card, journal: Journal, tracker: Tracker, slots: Sequence[str]) -> None:
         self.where = where
         self.settings = where.settings
         self.pba = where.settings.search.pba
@@ -180,7 +178,9 @@ class RunningPopulation:
         }
 
     def _rounds(self) -> list[dict[str, Any]]:
-        by_round = [self.searcher.trials[i : i + self.pba.members] for i in range(0, len(self.searcher.trials), self.pba.members)]
+        by_round = [
+            self.searcher.trials[i : i + self.pba.members] for i in range(0, len(self.searcher.trials), self.pba.members)
+        ]
         return [
             {
                 "until": trials[0].until,
@@ -225,7 +225,8 @@ class RunningPopulation:
 
 
 def _member(trial: Trial) -> MemberRound:
-    assert trial.policy is not None and trial.until is not None  # as every trial of a population
+    assert trial.policy is not None
+    assert trial.until is not None
     return MemberRound(trial.id, trial.policy, trial.seed, trial.parent, trial.until)
 
 

@@ -4,7 +4,7 @@ A line for each change of policy in one lineage, oldest first, as JSON or as a P
 
     [target_trial, clone_trial, target_epochs, clone_epochs, old_config, new_config]
 
-A config is 60 integers, or a dict that holds them as `hp_policy`: twice the 15 operations of `augsearch.ops.PBA_OPERATIONS`, each with a
+A config is 60 integers, or a dict that holds them as `hp_policy`: twice the 15 of `ops.PBA_OPERATIONS`, each with a
 probability level (0..10, tenths) and a magnitude level (0..9).
 """
 

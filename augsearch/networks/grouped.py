@@ -101,7 +101,7 @@ def _agrees(one: Grouped, networks: Sequence[nn.Module]) -> bool:
         apart = torch.stack([network.eval()(x[:, k]) for k, network in enumerate(networks)], 1)
     for module, mode in zip((one, *networks), modes, strict=True):
         module.train(mode)
-    return together.shape == apart.shape and torch.allclose(together, apart, rtol=1e-3, atol=1e-4)
+    return together.shape == apart.shape and torch.allclose(together, apart, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def join(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

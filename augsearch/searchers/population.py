@@ -190,7 +190,8 @@ def schedule_of(lineage: Sequence[Trial]) -> Schedule:
     """The policies that a lineage was trained with, over its epochs."""
     parts, start = [], 0
     for trial in lineage:
-        assert trial.policy is not None and trial.until is not None  # as every trial of a population
+        assert trial.policy is not None
+        assert trial.until is not None
         parts.append((trial.until - start, trial.policy))
         start = trial.until
     return Schedule.of(parts)
