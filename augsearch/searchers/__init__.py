@@ -102,6 +102,7 @@ def known_earlier(settings: SearchSettings, tried: Sequence[tuple[Policy, float]
 __all__ = [
     "SEARCHERS",
     "Earlier",
+    "PopulationSearcher",
     "Searcher",
     "Space",
     "Trial",

@@ -1,0 +1,154 @@
+"""What it is worth to train a population's members as one network: `search.pba.together`.
+
+    python -m benchmarks.population                   # some minutes; prints the table of benchmarks/population.md
+    python -m benchmarks.population --device cuda     # the same on a GPU
+    python -m benchmarks.population --compare 4       # PBA as published, and beyond the paper, on four seeds
+
+A round of three epochs of 16 members, from their states to their states: augmentation by policies that were explored eight
+times, training, validation. "One after the other" is `together: 1`. On a CPU seconds are the process's own (one thread),
+so that waiting for a busy machine does not count; on a GPU they are the wall's. The variants alternate; medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from augsearch import datasets, searchers
+from augsearch.config import DatasetSettings, NetworkSettings, Settings, TrainSettings, load
+from augsearch.datasets import Card, Part
+from augsearch.errors import SettingsError
+from augsearch.ops import PBA_OPERATIONS
+from augsearch.policy import Policy
+from augsearch.population import MemberRound, Surroundings, run_round
+from augsearch.provenance import provenance
+from augsearch.results import estimate
+from augsearch.searchers.base import training_seed
+from augsearch.searchers.population import PbaSpace, schedule_of
+from augsearch.trainer import Member, predict, train_members
+from augsearch.trials import new_network, normalisation, train_policy
+
+MEMBERS, EPOCHS = 16, 3
+# network, side of the images, training and validation images (fewer where a round takes long), batch
+CASES = {
+    "small": (NetworkSettings(), 16, 200, 600, 50),
+    "resnet9 (16)": (NetworkSettings(name="resnet9", width=16), 32, 256, 256, 128),
+    "wrn-16-1": (NetworkSettings(name="wrn-16-1"), 32, 256, 256, 128),
+    "wrn-40-2": (NetworkSettings(name="wrn-40-2"), 32, 128, 128, 128),
+}
+VARIANTS = {"as published": {}, "a third of the validation part": {"validation": 200}}
+
+
+def _policy(seed: int) -> Policy:
+    space, rng = PbaSpace(PBA_OPERATIONS), np.random.default_rng(seed)
+    levels = space.start()
+    for _ in range(8):
+        levels = space.explore(levels, rng)
+    return space.policy(levels)
+
+
+def _part(side: int, count: int, seed: int) -> Part:
+    rng = np.random.default_rng(seed)
+    return Part(rng.integers(0, 256, (count, 3, side, side), np.uint8), rng.integers(0, 10, count))
+
+
+def _round(case: str, together: int, precision: str, device: str) -> float:
+    """Seconds."""
+    network, side, train, val, batch = CASES[case]
+    part, validation = _part(side, train, 0), _part(side, val, 1)
+    settings = TrainSettings.model_validate({"epochs": 200, "batch_size": batch, "schedule": "cosine", "precision": precision})
+    card = Card("random pixels", "made by this script", tuple("0123456789"), 3, side, side, (0.5,) * 3, (0.3,) * 3, {}, "none")
+    members = [Member(new_network(network, card, k), (_policy(k),), k, None) for k in range(MEMBERS)]
+    clock = time.perf_counter if device != "cpu" else time.process_time
+    started = clock()
+    for k in range(0, MEMBERS, together):
+        train_members(members[k : k + together], part, validation, settings, normalisation(card), until=EPOCHS, device=device)
+    return clock() - started
+
+
+def throughput(rounds: int, device: str) -> None:
+    sizes = (1, 4, 8, 16)
+    print("| network, precision | one after the other, s | " + " | ".join(f"{n} as one" for n in sizes[1:]) + " |")
+    print("|---" * (len(sizes) + 1) + "|")
+    for case in CASES:
+        for precision in ("float32", "bfloat16"):
+            taken: dict[int, list[float]] = {n: [] for n in sizes}
+            for _ in range(rounds):
+                for n in sizes:
+                    taken[n].append(_round(case, n, precision, device))
+            median = {n: statistics.median(values) for n, values in taken.items()}
+            ratios = " | ".join(f"{median[1] / median[n]:.2f}x" for n in sizes[1:])
+            print(f"| {case}, {precision} | {median[1]:.2f} | {ratios} |", flush=True)
+    print(f"\nMedian of {rounds} rounds that alternated.\n")
+
+
+def compare(seeds: int) -> None:
+    """The digits example: each variant's schedule, retrained on six fresh seeds, judged on test."""
+    parts, card = datasets.prepare(DatasetSettings(name="digits"))
+    base = load("params.yaml")
+    print("| variant | search, s of one core | test, % | n searches |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        datasets.save(parts, card, Path(folder))
+        for name, changes in VARIANTS.items():
+            scores, seconds = [], []
+            for seed in range(5000, 5000 + seeds):
+                data = base.model_dump()
+                data["seed"] = seed
+                data["search"]["pba"] |= changes
+                score, spent = _searched(Settings.model_validate(data), Path(folder), Path(folder) / f"{name} {seed}", card)
+                scores.append(score)
+                seconds.append(spent)
+            print(f"| {name} | {statistics.median(seconds):.0f} | {estimate(scores)} | {seeds} |", flush=True)
+
+
+def _searched(settings: Settings, folder: Path, states: Path, card: Card) -> tuple[float, float]:
+    """(test accuracy of the found schedule, seconds of the search)."""
+    own = settings.population()
+    where = Surroundings(own, (), folder, states)
+    searcher = searchers.make("pba", own.search, settings.seed)
+    assert isinstance(searcher, searchers.PopulationSearcher)
+    started = time.process_time()
+    while trials := searcher.ask(own.search.pba.members):
+        rounds = [MemberRound(t.id, t.params["policy"], t.seed, t.parent, t.until or 0) for t in trials]
+        n = own.search.pba.together
+        for trial, result in zip(
+            trials, run_round([rounds[i : i + n] for i in range(0, len(rounds), n)], where, "cpu"), strict=True
+        ):
+            searcher.tell(trial.id, result.score)
+    spent = time.process_time() - started
+    found = schedule_of(searcher.lineage(searcher.ranking()[0]))
+    test = datasets.load_part(folder, "test")
+    accuracy = []
+    for repeat in range(6):
+        model = train_policy(found, training_seed(settings.seed, 2_000_000, repeat), settings, folder, "cpu").model
+        accuracy.append(float(np.mean(predict(model, test, settings.train, normalisation(card)) == test.labels)))
+    return float(np.mean(accuracy)), spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compare", type=int, metavar="SEEDS")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        compare(arguments.compare) if arguments.compare else throughput(arguments.rounds, arguments.device)
+    except SettingsError as error:
+        raise SystemExit(f"error: {error}") from None
+    origin = provenance(Card("random pixels", "made by this script", (), 3, 0, 0, (), (), {}, "none"))
+    for key in ("commit", "hardware", "versions"):
+        print(f"- {key}: {origin[key]}")
+
+
+if __name__ == "__main__":
+    main()
