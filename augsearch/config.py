@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from augsearch import networks, plugins
+from augsearch.arms import check as check_arm
 from augsearch.datasets import DATASETS
 from augsearch.datasets.folder import MIN_SIDE
 from augsearch.errors import PolicyError, SettingsError
@@ -290,9 +291,9 @@ class RetrainSettings(Section):
     seeds: int = Field(10, ge=2)
     """How many times each arm is trained, each on a seed that no search has used."""
     arms: tuple[str, ...] = ("none", "etp", "random", "tuun", "tuun+etp")
-    """none, etp, a search method, or several joined by +, the expert policy first."""
+    """What the table compares, each a name or several joined by +, the expert policy first: see `augsearch.arms`."""
     etp: str | None = None
-    """A policy file to use as the expert policy instead of the data set's own."""
+    """A policy file to use as the expert policy instead of the data set's own; DVC watches the folder policies/."""
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -304,11 +305,11 @@ class RetrainSettings(Section):
     def _known(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
         if not arms or len(set(arms)) < len(arms):
             raise ValueError("must be a list of different arms, at least one")
-        allowed = ("none", "etp", *METHODS)
         for arm in arms:
-            parts = arm.split("+")
-            if not all(p in allowed for p in parts) or len(set(parts)) < len(parts) or ("none" in parts and len(parts) > 1):
-                raise ValueError(f"{arm!r}; must be none, etp, {', '.join(METHODS)}, or some of them joined by +")
+            try:
+                check_arm(arm, METHODS)
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
         return arms
 
 

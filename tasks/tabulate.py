@@ -134,4 +134,4 @@ def _show(summary: pd.DataFrame, mark: str, dataset: str, estimates: Mapping[str
     tracker = Tracker(dataset, "table", mark, {"kind": "table"})
     for file in ("results.csv", "results.md", "results.png", "scores.csv", "search.csv"):
         tracker.artifact(paths.REPORTS / file)
-    tracker.finish(metrics={f"test_accuracy_{arm.replace('+', '_and_')}": e.mean for arm, e in estimates.items()})
+    tracker.finish(metrics={f"test_accuracy_{arm}": e.mean for arm, e in estimates.items()})

@@ -10,6 +10,7 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from augsearch import arms
 from augsearch.config import Settings
 from augsearch.files import replacing
 from augsearch.objectives import OBJECTIVES
@@ -25,7 +26,11 @@ def trial_task(name: str, policy: Augmentation, seed: int, settings: Settings, d
 
 
 def weights_file(arm: str, repeat: int) -> Path:
-    return paths.WEIGHTS / f"{arm}-{repeat}.pt"
+    return paths.WEIGHTS / f"{arms.file_name(arm)}-{repeat}.pt"
+
+
+def policy_file(arm: str) -> Path:
+    return paths.ARMS / f"{arms.file_name(arm)}.json"
 
 
 @task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
