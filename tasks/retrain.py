@@ -120,7 +120,7 @@ class Retraining:
         )
 
     def _save(self, wanted: list[tuple[str, int]]) -> None:
-        keys = ("arm", "repeat", "seed", *_MEASURES, "seconds")
+        keys = ("arm", "repeat", "seed", *_MEASURES, "epochs", "seconds")
         rows = [{key: self.records[pair][key] for key in keys} | {"settings": self.changes[pair[0]]} for pair in wanted]
         write_text(paths.RETRAINED, json.dumps(rows, indent=1) + "\n")
         for file in paths.WEIGHTS.glob("*.pt"):

@@ -49,6 +49,8 @@ class Outcome:
     chosen: int
     trials: list[dict[str, Any]]
     confirmations: dict[int, list[float]] = field(default_factory=dict)
+    confirming: dict[str, float] = field(default_factory=dict)
+    """What the confirmations cost: trainings, epochs and seconds."""
 
 
 @contextmanager
@@ -221,10 +223,12 @@ class RunningSearch:
         )
         self._log.info(f"{self.method}: chose trial {chosen}: {describe(found)}" + (f"; {settings}" if settings else ""))
         trials = [
-            {"trial": i, "score": r.score, "seconds": r.seconds, "epochs": len(r.accuracy), "failure": r.failure}
+            {"trial": i, "score": r.score, "seconds": r.seconds, "epochs": r.epochs, "failure": r.failure}
             for i, r in sorted(self.results.items())
         ]
-        return Outcome(found, settings, chosen, trials, repeats)
+        again = [self._confirmed[i, k] for i, scores in repeats.items() for k in range(len(scores))]
+        cost = {"trainings": len(again), "epochs": sum(r.epochs for r in again), "seconds": sum(r.seconds for r in again)}
+        return Outcome(found, settings, chosen, trials, repeats, cost)
 
     def _call(self, name: str, trial: Trial, seed: int) -> dict[str, Any]:
         settings = override(self.settings, trial.settings) if trial.settings else self.settings
@@ -268,7 +272,8 @@ class RunningSearch:
 
 def _result(record: dict[str, Any]) -> TrialResult:
     accuracy, recall = tuple(record["accuracy"]), tuple(record["recall"])
-    return TrialResult(record["score"], accuracy, record["seconds"], record["started"], record["failure"], recall)
+    known = record["score"], accuracy, record["seconds"], record["started"], record["failure"], recall
+    return TrialResult(*known, record["epochs"])
 
 
 def _or_failure(result: TrialResult | BaseException) -> TrialResult:
@@ -303,6 +308,7 @@ def save_searches(outcomes: Mapping[str, Outcome]) -> None:
             "chosen": outcome.chosen,
             "trials": outcome.trials,
             "confirmations": {str(i): scores for i, scores in outcome.confirmations.items()},
+            "confirming": outcome.confirming,
         }
         for method, outcome in outcomes.items()
     }

@@ -45,4 +45,5 @@ def retrain_task(
         torch.save(state, temporary)
     last = {f"val_{objective}": round(trained.scores(objective)[-1], 6) for objective in OBJECTIVES}
     accuracy = [round(a, 6) for a in trained.accuracy]
-    return {**last, "accuracy": accuracy, "seconds": trained.seconds, "started": started}
+    cost = {"epochs": settings.train.epochs, "seconds": trained.seconds}
+    return {**last, "accuracy": accuracy, **cost, "started": started}
