@@ -121,7 +121,8 @@ _DIGITS = Policy(
 )
 # The blog's expert policy for CIFAR: reflect-pad an eighth, random crop, horizontal flip.
 _CROP_AND_FLIP = _one(("RandomCrop", 1.0, 1.0), ("HorizontalFlip", 1.0, 0.5))
-EXPERT = {"digits": _DIGITS}
+_CROP = _one(("RandomCrop", 1.0, 1.0))  # a mirrored digit is none
+EXPERT = {"digits": _DIGITS, "mnist": _CROP, "svhn": _CROP, "svhn_extra": _CROP}
 
 
 def expert_policy(dataset: str | None, file: str | None) -> Policy:

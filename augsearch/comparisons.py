@@ -72,13 +72,21 @@ def _p_value(pairs: NDArray[np.float64]) -> float:
 
 def compare(scores: Mapping[str, Sequence[float]], confidence: float = 0.95) -> list[Difference]:
     """Every arm against each of `BASELINES` that is there, each pair once; together they are Holm's family."""
+    return compare_all({"": scores}, confidence)[""]
+
+
+def compare_all(tables: Mapping[str, Mapping[str, Sequence[float]]], confidence: float = 0.95) -> dict[str, list[Difference]]:
+    """The same within each of several tables; all comparisons of all tables are one family."""
     found = [
-        difference(arm, against, scores, confidence)
+        (name, difference(arm, against, scores, confidence))
+        for name, scores in tables.items()
         for arm in scores
         for against in BASELINES
         if against in scores and against not in BASELINES[_rank(arm) :]
     ]
-    return [replace(d, p_holm=p) for d, p in zip(found, holm([d.p for d in found]), strict=True)]
+    corrected = holm([d.p for _, d in found])
+    pairs = [(name, replace(d, p_holm=p)) for (name, d), p in zip(found, corrected, strict=True)]
+    return {name: [d for of, d in pairs if of == name] for name in tables}
 
 
 def _rank(arm: str) -> int:

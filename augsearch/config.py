@@ -261,7 +261,14 @@ class SearchSettings(Section):
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("methods", "operations")
+    @field_validator("methods")
+    @classmethod
+    def _different(cls, value: tuple[Method, ...]) -> tuple[Method, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("must be a list of different names; empty where no arm needs a search")
+        return value
+
+    @field_validator("operations")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or len(set(value)) < len(value):
@@ -390,10 +397,15 @@ def load(path: str | Path = "params.yaml") -> Settings:
         raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: holds a {type(data).__name__}; must be sections of settings")
+    return settings_from(data, str(path))
+
+
+def settings_from(data: Mapping[str, Any], source: str) -> Settings:
+    """Check what a params file holds; a SettingsError begins with `source`."""
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise SettingsError(f"{path}: {_explain(error)}") from None
+        raise SettingsError(f"{source}: {_explain(error)}") from None
 
 
 def _explain(error: ValidationError) -> str:

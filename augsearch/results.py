@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from augsearch import arms
+
 Counts = NDArray[np.int64]
 
 
@@ -34,6 +36,23 @@ def estimate(scores: Sequence[float], confidence: float = 0.95) -> Estimate:
     mean = float(values.mean())
     reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return Estimate(mean, mean - reach, mean + reach, len(values))
+
+
+def arm_scores(scores: pd.DataFrame, measure: str) -> dict[str, list[float]]:
+    """{arm: its test scores in the order of the seeds} of `reports/scores.csv`."""
+    ordered = scores.sort_values("repeat", kind="stable").groupby("arm", sort=False)
+    found = {str(arm): [float(score) for score in group[f"test_{measure}"]] for arm, group in ordered}
+    return {arm: found[arm] for arm in dict.fromkeys(scores["arm"])}
+
+
+def experiment_table(by_case: Mapping[str, Mapping[str, Sequence[float]]], confidence: float) -> str:
+    """Cases down, arms across. by_case: {case: {arm: scores}}."""
+    return markdown_table(
+        {
+            case: {arms.label(arm): estimate(scores, confidence) for arm, scores in of_case.items()}
+            for case, of_case in by_case.items()
+        }
+    )
 
 
 def markdown_table(rows: Mapping[str, Mapping[str, Estimate]]) -> str:

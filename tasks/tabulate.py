@@ -26,6 +26,7 @@ from augsearch.provenance import provenance
 from augsearch.results import (
     Counts,
     Estimate,
+    arm_scores,
     confusion,
     confusion_frame,
     estimate,
@@ -93,11 +94,11 @@ def publish(tested: Tested, originals: Mapping[str, float], settings: Settings) 
     searches = json.loads(paths.SEARCHES.read_text())
     curves = search_curves(searches)
     summary = _summary(scores, estimates, searches)
-    by_arm = {str(arm): list(group[f"test_{objective}"]) for arm, group in scores.groupby("arm", sort=False)}
-    differences = differences_frame(card.name, compare(by_arm, confidence), spoken(objective), confidence)
+    found = compare(arm_scores(scores, objective), confidence)
+    differences = differences_frame(card.name, found, spoken(objective), confidence)
     optimism = optimism_frame(card.name, searches, by_measure[objective], originals)
     table = markdown_table(
-        {_row(card.name, measure): {arms.label(arm): e for arm, e in found.items()} for measure, found in by_measure.items()}
+        {_row(card.name, measure): {arms.label(arm): e for arm, e in each.items()} for measure, each in by_measure.items()}
     )
     note = (
         f"Test {' and '.join(map(spoken, by_measure))} in percent, mean ± half of the {100 * confidence:g} % "
