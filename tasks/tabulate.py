@@ -60,14 +60,14 @@ def evaluate(settings: Settings) -> Tested:
     card = datasets.load_card(paths.DATA / "card.json")
     test = datasets.load_part(paths.DATA, "test")
     rows = []
-    mistaken: dict[str, list[Counts]] = {arm: [] for arm in settings.retrain.arms}
+    mistaken: dict[str, list[Counts]] = {}
     for record in json.loads(paths.RETRAINED.read_text()):
         trained = override(settings, record.pop("settings"))
         predicted = _predicted(weights_file(record["arm"], record["repeat"]), trained, card, test)
         found = evaluation(predicted, test.labels, len(card.classes))
         tested = {f"test_{objective}": found.score(objective) for objective in OBJECTIVES}
         rows.append({"dataset": card.name, **record, **tested})
-        mistaken[record["arm"]].append(confusion(predicted, test.labels, len(card.classes)))
+        mistaken.setdefault(record["arm"], []).append(confusion(predicted, test.labels, len(card.classes)))
     return Tested(pd.DataFrame(rows), {arm: np.stack(each) for arm, each in mistaken.items()})
 
 
