@@ -76,7 +76,7 @@ def _positive(text: str) -> int:
 
 def _import(options: argparse.Namespace) -> list[str]:
     output = _free(options)
-    item = IMPORTERS[options.kind](options.source, Options(options.epochs, options.search_epochs, options.size))
+    item = IMPORTERS[options.kind](options.source, Options(options.epochs, options.search_epochs, (options.size, options.size)))
     save(item, output)
     return [f"{output}: {_size(item)}", *([_NOTES[options.kind]] if options.kind in _NOTES else [])]
 

@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from augsearch import networks, plugins
+from augsearch.arms import check as check_arm
 from augsearch.datasets import DATASETS
 from augsearch.datasets.folder import MIN_SIDE
 from augsearch.errors import PolicyError, SettingsError
@@ -300,9 +301,9 @@ class SearchSettings(Section):
 
     @field_validator("methods")
     @classmethod
-    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) < len(value):
-            raise ValueError("must be a list of different names, at least one")
+    def _different(cls, value: tuple[Method, ...]) -> tuple[Method, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("must be a list of different names; empty where no arm needs a search")
         return value
 
     @field_validator("operations")
@@ -334,9 +335,9 @@ class RetrainSettings(Section):
     seeds: int = Field(10, ge=2)
     """How many times each arm is trained, each on a seed that no search has used."""
     arms: tuple[str, ...] = ("none", "etp", "random", "tuun", "tuun+etp")
-    """none, etp, a search method, or several joined by +, the expert policy first."""
+    """What the table compares, each a name or several joined by +, the expert policy first: see `augsearch.arms`."""
     etp: str | None = None
-    """A policy file to use as the expert policy instead of the data set's own."""
+    """A policy file to use as the expert policy instead of the data set's own; DVC watches the folder policies/."""
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -348,11 +349,11 @@ class RetrainSettings(Section):
     def _known(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
         if not arms or len(set(arms)) < len(arms):
             raise ValueError("must be a list of different arms, at least one")
-        allowed = ("none", "etp", *METHODS)
         for arm in arms:
-            parts = arm.split("+")
-            if not all(p in allowed for p in parts) or len(set(parts)) < len(parts) or ("none" in parts and len(parts) > 1):
-                raise ValueError(f"{arm!r}; must be none, etp, {', '.join(METHODS)}, or some of them joined by +")
+            try:
+                check_arm(arm, METHODS)
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
         return arms
 
 
@@ -372,7 +373,10 @@ class SlotSettings(Section):
 
 class TableSettings(Section):
     confidence: float = Field(0.95, gt=0, lt=1)
-    """Of the intervals."""
+    """Of the intervals; and a difference counts as found below its complement, after Holm's correction."""
+    originals_rule: bool = False
+    """Train every trial of tuun and random again, judged on test after each epoch: what the originals' rule, the best test
+    score over epochs and trials, would have claimed. Costs as much as the searches."""
 
 
 class Settings(Section):
@@ -442,10 +446,15 @@ def load(path: str | Path = "params.yaml") -> Settings:
         raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: holds a {type(data).__name__}; must be sections of settings")
+    return settings_from(data, str(path))
+
+
+def settings_from(data: Mapping[str, Any], source: str) -> Settings:
+    """Check what a params file holds; a SettingsError begins with `source`."""
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise SettingsError(f"{path}: {_explain(error)}") from None
+        raise SettingsError(f"{source}: {_explain(error)}") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -40,7 +40,8 @@ def results_figure(
         right.plot(group["trial"], group["score"], ".", color=colour, alpha=0.3)
     right.set_xlabel("trials")
     right.set_ylabel(f"validation {measure}, %: best so far, and each trial")
-    right.legend()
+    if len(curves):
+        right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -23,6 +24,9 @@ from augsearch.objectives import Evaluation
 from augsearch.policy import Policy, Schedule
 from augsearch.trainer import Member, NotFiniteError, train_members
 from augsearch.trials import TrialResult, new_network, normalisation, visible_parts
+
+if TYPE_CHECKING:  # searchers load scikit-optimize, which a slot's process does not need
+    from augsearch.searchers import Trial
 
 _MEMORY: dict[Path, Checkpoint] = {}
 """The latest round's states, of the members that this process trained."""
@@ -37,8 +41,17 @@ class MemberRound:
     seed: int
     parent: int | None
     """The trial whose state it goes on from; None: the beginning."""
+    since: int
     until: int
-    """The epoch that it is trained to."""
+    """The epochs that it is trained from and to."""
+
+
+def member_round(trial: Trial, trials: Sequence[Trial]) -> MemberRound:
+    """A population searcher's trial, given all that it has asked for."""
+    assert trial.policy is not None
+    assert trial.until is not None
+    since = 0 if trial.parent is None else trials[trial.parent].until or 0
+    return MemberRound(trial.id, trial.policy, trial.seed, trial.parent, since, trial.until)
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ def run_round(groups: Sequence[Sequence[MemberRound]], where: Surroundings, devi
         ends = _train(group, where, device)
         seconds = (time.perf_counter() - clock) / len(group)
         for trial, end in zip(group, ends, strict=True):
-            results.append(_result(end, where.settings.search.objective, seconds, started))
+            results.append(_result(end, trial, where.settings.search.objective, seconds, started))
             if isinstance(end, Checkpoint):
                 made[where.state_file(trial.id)] = end
                 end.save(where.state_file(trial.id))
@@ -83,8 +96,7 @@ def run_round(groups: Sequence[Sequence[MemberRound]], where: Surroundings, devi
 def _train(group: Sequence[MemberRound], where: Surroundings, device: str) -> list[Checkpoint | NotFiniteError]:
     card = datasets.load_card(where.data / "card.json")
     members = [_member(trial, where, card) for trial in group]
-    starts = {0 if member.state is None else member.state.epoch for member in members}
-    if len(starts) > 1:  # one of them begins anew, for all its ancestors failed
+    if len({trial.since for trial in group}) > 1:  # one of them begins anew, for all its ancestors failed
         return [end for trial in group for end in _train([trial], where, device)]
     settings = where.settings
     part, validation = visible_parts(where.data, card.fingerprint)
@@ -111,9 +123,12 @@ def _some(folder: Path, fingerprint: str, images: int, seed: int) -> Part:
     return take(validation, quota, seed)[0]
 
 
-def _result(end: Checkpoint | NotFiniteError, objective: str, seconds: float, started: float) -> TrialResult:
+def _result(
+    end: Checkpoint | NotFiniteError, trial: MemberRound, objective: str, seconds: float, started: float
+) -> TrialResult:
+    epochs = trial.until - trial.since
     if isinstance(end, NotFiniteError):
-        return TrialResult(None, (), seconds, started, f"{type(end).__name__}: {end}")
+        return TrialResult(None, (), seconds, started, f"{type(end).__name__}: {end}", epochs=epochs)
     epoch, accuracy, recall = end.evaluations[-1]
     score = Evaluation(epoch, accuracy, tuple(recall)).score(objective)
-    return TrialResult(score, (accuracy,), seconds, started, recall=tuple(recall))
+    return TrialResult(score, (accuracy,), seconds, started, recall=tuple(recall), epochs=epochs)

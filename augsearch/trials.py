@@ -34,6 +34,8 @@ class TrialResult:
     failure: str | None = None
     recall: tuple[float, ...] = ()
     """Of each class, after the last epoch."""
+    epochs: int = 0
+    """That it was trained; of a failed one, as far as it was evaluated."""
 
 
 @lru_cache(maxsize=1)
@@ -65,11 +67,24 @@ def train_policy(
     device: str,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Trained:
-    """Train a fresh network with a policy on the prepared data set in `folder`; schedules are stretched to its epochs."""
+    """Train a fresh network with a policy on the prepared data set in `folder`, judged on its validation part."""
+    card = datasets.load_card(folder / "card.json")
+    return train_on(*visible_parts(folder, card.fingerprint), card, policy, seed, settings, device, on_epoch)
+
+
+def train_on(
+    part: Part,
+    validation: Part,
+    card: Card,
+    policy: Augmentation | None,
+    seed: int,
+    settings: Settings,
+    device: str,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> Trained:
+    """Train a fresh network with a policy on one part of a data set, judged on another; schedules are stretched."""
     if torch.device(device).type == "cpu":
         torch.set_num_threads(1)  # trials run side by side; two busy threads each would fight over the cores
-    card = datasets.load_card(folder / "card.json")
-    part, validation = visible_parts(folder, card.fingerprint)
     return train(
         new_network(settings.network, card, seed),
         part,
@@ -88,17 +103,20 @@ def run_trial(policy: Augmentation | None, seed: int, settings: Settings, folder
     """`train_policy`, where whatever goes wrong is a failed trial with its reason, not the end of the search."""
     started, clock = time.time(), time.perf_counter()
     limit = settings.search.trial_seconds
+    epochs = 0
 
     def in_time(epoch: int, accuracy: float) -> None:
+        nonlocal epochs
+        epochs = epoch + 1
         if limit is not None and time.perf_counter() - clock > limit:
             raise TimeLimitError(f"longer than search.trial_seconds ({limit:g}) after epoch {epoch}")
 
     try:
         trained = train_policy(policy, seed, settings, folder, device, in_time)
     except Exception as error:
-        return TrialResult(None, (), time.perf_counter() - clock, started, f"{type(error).__name__}: {error}")
+        return TrialResult(None, (), time.perf_counter() - clock, started, f"{type(error).__name__}: {error}", epochs=epochs)
     score = trained.scores(settings.search.objective)[-1]
-    return TrialResult(score, trained.accuracy, trained.seconds, started, recall=trained.evaluations[-1].recall)
+    return TrialResult(score, trained.accuracy, trained.seconds, started, recall=trained.evaluations[-1].recall, epochs=epochs)
 
 
 def training_fingerprint(settings: Settings, card: Card, **more: object) -> str:

@@ -29,7 +29,7 @@ from augsearch.datasets import Card, Part
 from augsearch.errors import SettingsError
 from augsearch.ops import PBA_OPERATIONS
 from augsearch.policy import Policy
-from augsearch.population import MemberRound, Surroundings, run_round
+from augsearch.population import Surroundings, member_round, run_round
 from augsearch.provenance import provenance
 from augsearch.results import estimate
 from augsearch.searchers.base import training_seed
@@ -118,7 +118,7 @@ def _searched(settings: Settings, folder: Path, states: Path, card: Card) -> tup
     assert isinstance(searcher, searchers.PopulationSearcher)
     started = time.process_time()
     while trials := searcher.ask(own.search.pba.members):
-        rounds = [MemberRound(t.id, t.params["policy"], t.seed, t.parent, t.until or 0) for t in trials]
+        rounds = [member_round(t, searcher.trials) for t in trials]
         n = own.search.pba.together
         for trial, result in zip(
             trials, run_round([rounds[i : i + n] for i in range(0, len(rounds), n)], where, "cpu"), strict=True

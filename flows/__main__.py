@@ -1,17 +1,21 @@
-"""A stage as a command: `python -m flows search [params.yaml]`.
+"""Stages as a command: `python -m flows search [params.yaml]`, or several; or `python -m flows experiment FILE`.
 
 Each process of a slot imports this module again, so nothing heavy may be imported at its top.
 """
 
 import sys
+from itertools import takewhile
 
 STAGES = ("prepare", "search", "retrain", "tabulate", "pipeline")
 
 
 def main(arguments: list[str]) -> int:
     """Run a stage's flow. Exit codes: 0; 2, something for the user to mend; 130, stopped by Ctrl-C."""
-    if not 1 <= len(arguments) <= 2 or arguments[0] not in STAGES:
-        print(f"usage: python -m flows {{{'|'.join(STAGES)}}} [params.yaml]", file=sys.stderr)
+    if len(arguments) == 2 and arguments[0] == "experiment":
+        return _experiment(arguments[1])
+    stages = list(takewhile(lambda argument: argument in STAGES, arguments))
+    if not stages or len(arguments) > len(stages) + 1:
+        print(f"usage: python -m flows {{{'|'.join(STAGES)}}} ... [params.yaml], or experiment FILE", file=sys.stderr)
         return 2
     from importlib import import_module
 
@@ -20,7 +24,7 @@ def main(arguments: list[str]) -> int:
     from flows.interrupts import end_at_once
     from flows.server import one_server
 
-    stage, params = arguments[0], arguments[1] if len(arguments) > 1 else "params.yaml"
+    params = arguments[-1] if len(arguments) > len(stages) else "params.yaml"
     try:
         settings = load(params)  # before a server is started or a file touched
         if settings.search.space or not settings.search.sub_policies:
@@ -29,10 +33,28 @@ def main(arguments: list[str]) -> int:
             check_space(settings)
         with one_server():
             end_at_once()
-            getattr(import_module(f"flows.{stage}"), stage)(params)
+            for stage in stages:
+                getattr(import_module(f"flows.{stage}"), stage)(params)
     except AugsearchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _experiment(path: str) -> int:
+    import signal
+
+    from augsearch.errors import AugsearchError
+    from flows.experiment import experiment
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the case that runs, too
+    try:
+        experiment(path)
+    except AugsearchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # the stage that it reached has said what is kept
+        return 130
     return 0
 
 

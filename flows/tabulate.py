@@ -3,17 +3,22 @@
 import sys
 
 from prefect import flow, get_run_logger
+from prefect.task_runners import ProcessPoolTaskRunner
 
 from augsearch.config import load
+from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
+from tasks.originals import claims
+from tasks.slots import free_slots
 from tasks.tabulate import evaluate, publish
 
 
-@flow(name="tabulate")
+@flow(name="tabulate", task_runner=ProcessPoolTaskRunner(initializer=follow_the_flow))  # type: ignore[arg-type]  # its future type is invariant
 @mendable
 def tabulate(params: str = "params.yaml") -> None:
     settings = load(params)
-    table = publish(evaluate(settings), settings)
+    originals = claims(settings, free_slots(settings.slots)) if settings.table.originals_rule else {}
+    table = publish(evaluate(settings), originals, settings)
     get_run_logger().info(f"the table, with its curves and pictures in reports/:\n{table}")
 
 

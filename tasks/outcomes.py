@@ -25,6 +25,8 @@ class Outcome:
     chosen: int
     trials: list[dict[str, Any]]
     confirmations: dict[int, list[float]] = field(default_factory=dict)
+    confirming: dict[str, float] = field(default_factory=lambda: {"trainings": 0, "epochs": 0, "seconds": 0.0})
+    """What the confirmations cost."""
     rounds: list[dict[str, Any]] = field(default_factory=list)
     """Of a population: until which epoch, the members' scores, who copied whom."""
 
@@ -32,6 +34,8 @@ class Outcome:
 @task(cache_policy=NO_CACHE)
 def save_searches(outcomes: Mapping[str, Outcome]) -> None:
     """The found policies and settings, and the scores that the search curve is drawn from."""
+    for folder in (paths.JOURNALS, paths.POLICIES):
+        folder.mkdir(parents=True, exist_ok=True)  # a stage's outputs, also where there is no search
     found = {method: outcome.policy for method, outcome in outcomes.items() if outcome.policy is not None}
     for method, best in found.items():
         policy.save(best, paths.POLICIES / f"{method}.json")
@@ -49,5 +53,6 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "chosen": outcome.chosen,
         "trials": outcome.trials,
         "confirmations": {str(i): scores for i, scores in outcome.confirmations.items()},
+        "confirming": outcome.confirming,
     }
     return summary | ({"rounds": outcome.rounds} if outcome.rounds else {})

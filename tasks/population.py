@@ -22,7 +22,7 @@ from augsearch.errors import SearchError
 from augsearch.figures import population_figure
 from augsearch.journal import Journal
 from augsearch.pictures import describe, picture
-from augsearch.population import MemberRound, Surroundings
+from augsearch.population import Surroundings, member_round
 from augsearch.searchers import Trial
 from augsearch.searchers.population import PopulationSearcher, schedule_of
 from augsearch.trials import TrialResult, as_record, training_fingerprint
@@ -100,7 +100,7 @@ class RunningPopulation:
         started = time.perf_counter()
         shares = list(_shares(new, self._slot_count))
         for k, share in enumerate(shares):
-            rounds = [[_member(trial) for trial in group] for group in share]
+            rounds = [[member_round(trial, self.searcher.trials) for trial in group] for group in share]
             self.slots.add(k, {"name": f"{METHOD} to epoch {trials[0].until}, {k}", "groups": rounds, "where": self.where})
         for k, ended in self.slots.finished():
             flat = [trial for group in shares[k] for trial in group]
@@ -222,12 +222,6 @@ class RunningPopulation:
             documents={"lineage.json": {"lineage": steps}},
             picture=picture(found, self._examples, columns=8),
         )
-
-
-def _member(trial: Trial) -> MemberRound:
-    assert trial.policy is not None
-    assert trial.until is not None
-    return MemberRound(trial.id, trial.policy, trial.seed, trial.parent, trial.until)
 
 
 def _shares(groups: Sequence[Sequence[Trial]], slots: int) -> Iterator[Sequence[Sequence[Trial]]]:

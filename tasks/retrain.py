@@ -13,21 +13,21 @@ import torch
 from prefect import get_run_logger
 
 from augsearch import arms, datasets, policy
-from augsearch.config import Settings, override
+from augsearch.config import METHODS, Settings, override
 from augsearch.datasets import Card
 from augsearch.errors import SearchError
 from augsearch.files import write_text
 from augsearch.journal import Journal, fingerprint
 from augsearch.objectives import OBJECTIVES
 from augsearch.pictures import describe, picture
-from augsearch.policy import Chain, Policy, Schedule
+from augsearch.policy import Augmentation
 from augsearch.searchers.base import training_seed
 from augsearch.trainer import Classifier
 from augsearch.trials import by_epoch, new_network, normalisation, training_fingerprint
 from tasks import paths
 from tasks.slots import Slots
 from tasks.tracking import Tracker
-from tasks.trials import retrain_task, weights_file
+from tasks.trials import policy_file, retrain_task, weights_file
 
 _MEASURES = tuple(f"val_{objective}" for objective in OBJECTIVES)
 _RETRAINING = 2_000_000  # in the path of a training seed: no search has used these
@@ -67,14 +67,15 @@ class Retraining:
         }
         self._log = get_run_logger()
 
-    def _part(self, name: str) -> tuple[Policy | Schedule, ...]:
+    def _part(self, name: str) -> Augmentation | None:
         if name == "etp":
-            return (arms.expert_policy(self.settings.dataset.name, self.settings.retrain.etp),)
+            return arms.expert_policy(self.settings.dataset.name, self.settings.retrain.etp)
+        if name not in METHODS:
+            return arms.fixed(name, self.settings.dataset.name, (self.card.height, self.card.width))
         file = paths.POLICIES / f"{name}.json"
         if not file.exists() and name in json.loads(paths.FOUND_SETTINGS.read_text()):
-            return ()  # that search was over settings alone
-        found = policy.load_policy(file)
-        return found.parts if isinstance(found, Chain) else (found,)
+            return None  # that search was over settings alone
+        return policy.load_policy(file)
 
     def run(self) -> None:
         """Train what is not in the journal yet, track it, and write the summary."""
@@ -119,7 +120,7 @@ class Retraining:
         )
 
     def _save(self, wanted: list[tuple[str, int]]) -> None:
-        keys = ("arm", "repeat", "seed", *_MEASURES, "seconds")
+        keys = ("arm", "repeat", "seed", *_MEASURES, "epochs", "seconds")
         rows = [{key: self.records[pair][key] for key in keys} | {"settings": self.changes[pair[0]]} for pair in wanted]
         write_text(paths.RETRAINED, json.dumps(rows, indent=1) + "\n")
         for file in paths.WEIGHTS.glob("*.pt"):
@@ -127,9 +128,9 @@ class Retraining:
                 file.unlink()
         for arm, found in self.policies.items():
             if found is not None:
-                policy.save(found, paths.ARMS / f"{arm}.json")
+                policy.save(found, policy_file(arm))
         for file in paths.ARMS.glob("*.json"):
-            if self.policies.get(file.stem) is None:
+            if file not in {policy_file(arm) for arm, found in self.policies.items() if found is not None}:
                 file.unlink()
 
     def register_champion(self) -> None:
@@ -149,13 +150,8 @@ class Retraining:
         found = self.policies[arm]
         if found is not None:
             self.tracker.image(picture(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png")
-        self.tracker.finish(metrics={f"{self.measure}_{a}": m for a, m in _safe(means).items()}, tags={"champion": mark})
+        self.tracker.finish(metrics={f"{self.measure}_{a}": m for a, m in means.items()}, tags={"champion": mark})
 
 
 def _merged(changes: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {name: value for change in changes for name, value in change.items()}
-
-
-def _safe(means: dict[str, float]) -> dict[str, float]:
-    """MLflow allows no + in a metric's name."""
-    return {arm.replace("+", "_and_"): mean for arm, mean in means.items()}

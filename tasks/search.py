@@ -206,10 +206,12 @@ class RunningSearch:
         )
         self._log.info(f"{self.method}: chose trial {chosen}: {describe(found)}" + (f"; {settings}" if settings else ""))
         trials = [
-            {"trial": i, "score": r.score, "seconds": r.seconds, "epochs": len(r.accuracy), "failure": r.failure}
+            {"trial": i, "score": r.score, "seconds": r.seconds, "epochs": r.epochs, "failure": r.failure}
             for i, r in sorted(self.results.items())
         ]
-        return Outcome(found, settings, chosen, trials, repeats)
+        again = [self._confirmed[i, k] for i, scores in repeats.items() for k in range(len(scores))]
+        cost = {"trainings": len(again), "epochs": sum(r.epochs for r in again), "seconds": sum(r.seconds for r in again)}
+        return Outcome(found, settings, chosen, trials, repeats, cost)
 
     def _call(self, name: str, trial: Trial, seed: int) -> dict[str, Any]:
         settings = override(self.settings, trial.settings) if trial.settings else self.settings
@@ -253,7 +255,8 @@ class RunningSearch:
 
 def read_result(record: dict[str, Any]) -> TrialResult:
     accuracy, recall = tuple(record["accuracy"]), tuple(record["recall"])
-    return TrialResult(record["score"], accuracy, record["seconds"], record["started"], record["failure"], recall)
+    known = record["score"], accuracy, record["seconds"], record["started"], record["failure"], recall
+    return TrialResult(*known, record["epochs"])
 
 
 def or_failure(result: TrialResult | BaseException) -> TrialResult:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from prefect import task
@@ -14,40 +16,77 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from augsearch import arms, datasets
+from augsearch.comparisons import compare, differences_frame
 from augsearch.config import Settings, override
+from augsearch.datasets import Card, Part
 from augsearch.figures import results_figure
 from augsearch.files import replacing, write_text
 from augsearch.objectives import OBJECTIVES, evaluation, spoken
 from augsearch.provenance import provenance
-from augsearch.results import Estimate, estimate, markdown_table, search_curves
+from augsearch.results import (
+    Counts,
+    Estimate,
+    arm_scores,
+    confusion,
+    confusion_frame,
+    estimate,
+    markdown_table,
+    optimism_frame,
+    recall_frame,
+    search_curves,
+)
 from augsearch.trainer import predict
 from augsearch.trials import new_network, normalisation
 from tasks import paths
 from tasks.tracking import Tracker
 from tasks.trials import weights_file
 
+_TABLES = ("results", "scores", "search", "differences", "optimism", "confusion", "recall")
+_FILES = ("results.md", "results.png", *(f"{table}.csv" for table in _TABLES))
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Every retrained model on test."""
+
+    scores: pd.DataFrame
+    """Columns dataset, arm, repeat, seed, epochs, seconds, and val_ and test_ of each objective."""
+    confusion: dict[str, Counts]
+    """For each arm (n, classes, classes): in each training, how often the first class was taken for the second."""
+
 
 @task(cache_policy=NO_CACHE)
-def evaluate(settings: Settings) -> pd.DataFrame:
-    """Every retrained model on test: columns dataset, arm, repeat, seed, seconds, and val_ and test_ of each objective."""
+def evaluate(settings: Settings) -> Tested:
     card = datasets.load_card(paths.DATA / "card.json")
     test = datasets.load_part(paths.DATA, "test")
     rows = []
+    mistaken: dict[str, list[Counts]] = {}
     for record in json.loads(paths.RETRAINED.read_text()):
         trained = override(settings, record.pop("settings"))
-        network = new_network(trained.network, card, 0)
-        network.load_state_dict(torch.load(weights_file(record["arm"], record["repeat"]), weights_only=True))
-        predicted = predict(network, test, settings.train, normalisation(card))
+        predicted = _predicted(weights_file(record["arm"], record["repeat"]), trained, card, test)
         found = evaluation(predicted, test.labels, len(card.classes))
         tested = {f"test_{objective}": found.score(objective) for objective in OBJECTIVES}
         rows.append({"dataset": card.name, **record, **tested})
-    return pd.DataFrame(rows)
+        mistaken.setdefault(record["arm"], []).append(confusion(predicted, test.labels, len(card.classes)))
+    return Tested(pd.DataFrame(rows), {arm: np.stack(each) for arm, each in mistaken.items()})
+
+
+# Not in the task itself: it is sent to the slots' processes with the flow, and `torch` beside the word `classes` would take
+# `torch.classes` along, which cannot be sent.
+def _predicted(weights: Path, settings: Settings, card: Card, part: Part) -> Counts:
+    """The predicted class of each image, (N,)."""
+    network = new_network(settings.network, card, 0)
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    return predict(network, part, settings.train, normalisation(card))
 
 
 @task(cache_policy=NO_CACHE)
-def publish(scores: pd.DataFrame, settings: Settings) -> str:
-    """Write the table and the curves under reports/, show them in Prefect and MLflow, and give the table."""
-    card = datasets.load_card(paths.DATA / "card.json")
+def publish(tested: Tested, originals: Mapping[str, float], settings: Settings) -> str:
+    """Write the table and all that stands beside it under reports/, show it in Prefect and MLflow, and give the table.
+
+    originals: what the best test score over epochs and trials would have claimed, for each method where that was asked.
+    """
+    card, scores = datasets.load_card(paths.DATA / "card.json"), tested.scores
     confidence = settings.table.confidence
     objective = settings.search.objective
     by_measure = {measure: _estimates(scores, measure, confidence) for measure in ("accuracy", objective)}
@@ -55,8 +94,11 @@ def publish(scores: pd.DataFrame, settings: Settings) -> str:
     searches = json.loads(paths.SEARCHES.read_text())
     curves = search_curves(searches)
     summary = _summary(scores, estimates, searches)
+    found = compare(arm_scores(scores, objective), confidence)
+    differences = differences_frame(card.name, found, spoken(objective), confidence)
+    optimism = optimism_frame(card.name, searches, by_measure[objective], originals)
     table = markdown_table(
-        {_row(card.name, measure): {arms.label(arm): e for arm, e in found.items()} for measure, found in by_measure.items()}
+        {_row(card.name, measure): {arms.label(arm): e for arm, e in each.items()} for measure, each in by_measure.items()}
     )
     note = (
         f"Test {' and '.join(map(spoken, by_measure))} in percent, mean ± half of the {100 * confidence:g} % "
@@ -66,7 +108,12 @@ def publish(scores: pd.DataFrame, settings: Settings) -> str:
     _csv(summary, paths.REPORTS / "results.csv")
     _csv(scores, paths.REPORTS / "scores.csv")
     _csv(curves, paths.REPORTS / "search.csv")
-    write_text(paths.REPORTS / "results.md", f"{table}\n\n{note}\n\n{origin}\n")
+    _csv(differences, paths.REPORTS / "differences.csv")
+    _csv(optimism, paths.REPORTS / "optimism.csv")
+    _csv(confusion_frame(card.name, card.classes, tested.confusion), paths.REPORTS / "confusion.csv")
+    _csv(recall_frame(card.name, card.classes, tested.confusion, confidence), paths.REPORTS / "recall.csv")
+    said = _said(differences, optimism, confidence)
+    write_text(paths.REPORTS / "results.md", f"{table}\n\n{note}\n\n{said}{origin}\n")
     metrics = {
         arm: {"test_accuracy": e.mean, "low": e.low, "high": e.high, "n": e.n, **_means(scores, arm)}
         for arm, e in estimates.items()
@@ -84,6 +131,33 @@ def _estimates(scores: pd.DataFrame, measure: str, confidence: float) -> dict[st
     """{arm: its estimate} of accuracy or another objective on test."""
     groups = scores.groupby("arm", sort=False)
     return {str(arm): estimate(list(group[f"test_{measure}"]), confidence) for arm, group in groups}
+
+
+def _said(differences: pd.DataFrame, optimism: pd.DataFrame, confidence: float) -> str:
+    """The table in words: a sentence for each comparison, and one for each search whose policy is an arm."""
+    lines = []
+    if len(differences):
+        each = [f"- {sentence[0].upper()}{sentence[1:]}." for sentence in differences["sentence"]]
+        how = (
+            f"Paired by training seed, {100 * confidence:g} % intervals; found means p < {1 - confidence:.2g} after Holm's "
+            f"correction for these {len(each)} comparisons."
+        )
+        lines += ["## What the table says", "", *each, "", how, ""]
+    seen = optimism.dropna(subset=["optimism"])
+    if len(seen):
+        lines += ["## How optimistic the searches were", ""]
+        lines += [f"- {_optimism(row)}" for _, row in seen.iterrows()]
+        lines += [""]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _optimism(row: pd.Series[Any]) -> str:
+    claimed = f"; by the best test score over epochs and trials it would have claimed {row['originals_rule']:.1f} %"
+    return (
+        f"{arms.label(row['method'])}: its best trial scored {row['best_validation']:.1f} % on validation, the policy that it "
+        f"chose {row['test']:.1f} % on test ({row['optimism']:+.1f} points of optimism)"
+        f"{'' if np.isnan(row['originals_rule']) else claimed}."
+    )
 
 
 def _row(dataset: str, measure: str) -> str:
@@ -114,12 +188,24 @@ def _summary(scores: pd.DataFrame, estimates: Mapping[str, Estimate], searches: 
                 "n": e.n,
                 **{measure: round(100 * mean, 3) for measure, mean in _means(scores, arm).items()},
                 "val_accuracy": round(100 * float(of_arm["val_accuracy"].mean()), 3),
-                "search_trials": sum(len(searches[part]["trials"]) for part in used),
-                "search_seconds": round(sum(t["seconds"] for part in used for t in searches[part]["trials"]), 1),
+                **_search_cost([searches[part] for part in used]),
+                "training_epochs": round(float(of_arm["epochs"].mean()), 1),
                 "training_seconds": round(float(of_arm["seconds"].mean()), 2),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _search_cost(searches: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Trials and confirmations together; seconds of the devices that they ran on, one after the other."""
+    trials = [trial for search in searches for trial in search["trials"]]
+    again = [search["confirming"] for search in searches]
+    return {
+        "search_trials": len(trials),
+        "search_confirmations": sum(cost["trainings"] for cost in again),
+        "search_epochs": sum(cost["epochs"] for cost in [*trials, *again]),
+        "search_seconds": round(sum(cost["seconds"] for cost in [*trials, *again]), 1),
+    }
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
@@ -132,6 +218,6 @@ def _show(summary: pd.DataFrame, mark: str, dataset: str, estimates: Mapping[str
         key="results", table=json.loads(summary.to_json(orient="records")), description="Test accuracy of each arm"
     )
     tracker = Tracker(dataset, "table", mark, {"kind": "table"})
-    for file in ("results.csv", "results.md", "results.png", "scores.csv", "search.csv"):
+    for file in _FILES:
         tracker.artifact(paths.REPORTS / file)
-    tracker.finish(metrics={f"test_accuracy_{arm.replace('+', '_and_')}": e.mean for arm, e in estimates.items()})
+    tracker.finish(metrics={f"test_accuracy_{arm}": e.mean for arm, e in estimates.items()})

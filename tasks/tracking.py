@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,11 @@ def tracked_policies(experiment: str) -> list[tuple[dict[str, Any], float]]:
             data = _mlflow().artifacts.load_dict(f"{run.info.artifact_uri}/policy.json")
             tried.append((data, run.data.metrics["val_accuracy"]))
     return tried
+
+
+def _metric_name(name: str) -> str:
+    """MLflow allows neither + nor, everywhere, : in a metric's name."""
+    return re.sub(r"[^\w. /-]", "-", name.replace("+", "_and_"))
 
 
 class Tracker:
@@ -151,7 +157,7 @@ class Tracker:
         fresh = [self._entities.Param(k, str(v)[:6000]) for k, v in params.items() if k not in kept]
         self._client.log_batch(
             run_id,
-            [self._entities.Metric(k, v, 0, 0) for k, v in metrics.items()],
+            [self._entities.Metric(_metric_name(k), v, 0, 0) for k, v in metrics.items()],
             fresh,
             [self._entities.RunTag(*t) for t in tags.items()],
         )

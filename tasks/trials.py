@@ -11,6 +11,7 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from augsearch import arms
 from augsearch.config import Settings
 from augsearch.files import replacing
 from augsearch.objectives import OBJECTIVES
@@ -33,7 +34,11 @@ def members_task(name: str, groups: Sequence[Sequence[MemberRound]], where: Surr
 
 
 def weights_file(arm: str, repeat: int) -> Path:
-    return paths.WEIGHTS / f"{arm}-{repeat}.pt"
+    return paths.WEIGHTS / f"{arms.file_name(arm)}-{repeat}.pt"
+
+
+def policy_file(arm: str) -> Path:
+    return paths.ARMS / f"{arms.file_name(arm)}.json"
 
 
 @task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
@@ -48,4 +53,5 @@ def retrain_task(
         torch.save(state, temporary)
     last = {f"val_{objective}": round(trained.scores(objective)[-1], 6) for objective in OBJECTIVES}
     accuracy = [round(a, 6) for a in trained.accuracy]
-    return {**last, "accuracy": accuracy, "seconds": trained.seconds, "started": started}
+    cost = {"epochs": settings.train.epochs, "seconds": trained.seconds}
+    return {**last, "accuracy": accuracy, **cost, "started": started}

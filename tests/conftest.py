@@ -15,7 +15,18 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("augsearch", "flows", "tasks", "data/raw", "dvc.yaml", "params.yaml", "prefect.yaml", ".dvc/config", ".dvcignore")
+COPIED = (
+    "augsearch",
+    "flows",
+    "tasks",
+    "data/raw",
+    "policies",
+    "dvc.yaml",
+    "params.yaml",
+    "prefect.yaml",
+    ".dvc/config",
+    ".dvcignore",
+)
 
 TINY = {
     "network": {"width": 4},

@@ -147,7 +147,7 @@ def test_torchvisions_policies(tmp_path: Path, kind: str, source: str, sub_polic
 
 def test_trivialaugment_gives_what_torchvision_gives() -> None:
     """All images that either can make of one: the very same set."""
-    policy = IMPORTERS["trivialaugment"]("wide", Options(size=16))
+    policy = IMPORTERS["trivialaugment"]("wide", Options(size=(16, 16)))
     pixels = draw_images(np.random.default_rng(3), 1, 3, 16, 16)
     ours = Augment(policy, seed=0)(torch.from_numpy(pixels).expand(12_000, -1, -1, -1)).numpy()
     torch.manual_seed(0)

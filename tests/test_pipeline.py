@@ -12,6 +12,8 @@ import pytest
 from augsearch.policy import Policy, load_policy
 from tests.conftest import Checkout, new_checkout, stop
 
+FOUND = ("random", "tuun", "tuun+etp")  # the arms that a search is behind
+
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], server: str) -> Checkout:
@@ -28,9 +30,58 @@ def test_table_has_every_arm(reproduced: Checkout) -> None:
     assert [row["arm"] for row in rows] == ["none", "etp", "random", "tuun", "tuun+etp"]
     assert all(row["n"] == "2" and float(row["low"]) <= float(row["test_accuracy"]) <= float(row["high"]) for row in rows)
     assert all(float(row["test_worst_class_recall"]) <= float(row["test_balanced_accuracy"]) for row in rows)
+    assert all(int(row["search_trials"]) == 6 * (row["arm"] in FOUND) and float(row["training_epochs"]) == 2 for row in rows)
+    assert all((float(row["search_seconds"]) > 0) == (row["arm"] in FOUND) for row in rows)
     assert "Tuun + ETP" in (reproduced.root / "reports/results.md").read_text()
     assert (reproduced.root / "reports/results.png").read_bytes().startswith(b"\x89PNG")
     assert "tuun+etp" in reproduced.run("dvc", "metrics", "show").stdout
+
+
+def table(checkout: Checkout, name: str) -> list[dict[str, str]]:
+    with (checkout.root / f"reports/{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_stands_beside_the_table_agrees_with_it(reproduced: Checkout) -> None:
+    means = {row["arm"]: float(row["test_accuracy"]) for row in table(reproduced, "results")}
+    differences = table(reproduced, "differences")
+    assert len(differences) == 9
+    for row in differences:
+        assert float(row["difference"]) == pytest.approx(means[row["arm"]] - means[row["against"]], abs=0.002)
+    said = (reproduced.root / "reports/results.md").read_text()
+    assert all(row["sentence"][1:] in said for row in differences)
+    for row in table(reproduced, "optimism"):
+        assert float(row["test"]) == means[row["method"]]
+        assert float(row["optimism"]) == pytest.approx(float(row["best_validation"]) - means[row["method"]], abs=0.002)
+    right, total = Counter[str](), Counter[str]()
+    for row in table(reproduced, "confusion"):
+        total[row["arm"]] += int(row["count"])
+        right[row["arm"]] += int(row["count"]) * (row["true"] == row["predicted"])
+    assert {arm: 100 * right[arm] / total[arm] for arm in means} == pytest.approx(means, abs=0.001)
+    assert len(table(reproduced, "recall")) == 10 * len(means)
+
+
+@pytest.mark.slow
+def test_the_originals_rule_goes_on_where_it_was_stopped(reproduced: Checkout) -> None:
+    """Every trial again, judged on test; a journal that lost its end is completed, the rest is not trained again."""
+    params = reproduced.root / "params.yaml"
+    kept, journal = params.read_text(), reproduced.root / "models/originals.jsonl"
+    reproduced.set_params({"table": {"originals_rule": True}})
+    try:
+        reproduced.run("python", "-m", "flows", "tabulate")
+        whole, claimed = journal.read_bytes().splitlines(), table(reproduced, "optimism")
+        assert len(whole) == 1 + 2 * 6
+        best = {round(100 * json.loads(line)["best"], 3) for line in whole[1:]}
+        assert all(float(row["originals_rule"]) in best for row in claimed)
+        assert max(best) == max(float(row["originals_rule"]) for row in claimed)
+        journal.write_bytes(b"\n".join(whole[:6]) + b"\n" + whole[6][:20])
+        again = reproduced.run("python", "-m", "flows", "tabulate")
+        assert "originals' rule: 6/12 trials" in again.stderr + again.stdout
+        assert "originals' rule: 5/12 trials" not in again.stderr + again.stdout
+        assert sorted(journal.read_bytes().splitlines()) == sorted(whole)
+        assert table(reproduced, "optimism") == claimed
+    finally:
+        params.write_text(kept)
 
 
 def test_policies_can_be_taken_away(reproduced: Checkout) -> None:

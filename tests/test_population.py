@@ -17,7 +17,7 @@ from augsearch.networks import build
 from augsearch.networks.grouped import Grouped, join, split
 from augsearch.ops import PBA_OPERATIONS
 from augsearch.policy import Policy, Schedule
-from augsearch.population import MemberRound, Surroundings, run_round
+from augsearch.population import MemberRound, Surroundings, member_round, run_round
 from augsearch.searchers.population import PbaSpace, PopulationSearcher, quantile_size, schedule_of, truncation_selection
 from augsearch.trainer import Member, NotFiniteError, train_members
 from augsearch.trials import new_network, normalisation
@@ -272,7 +272,7 @@ def rounds(where: Surroundings, count: int, forget: bool) -> PopulationSearcher:
     assert isinstance(searcher, PopulationSearcher)
     for _ in range(count):
         trials = searcher.ask(4)
-        group = [MemberRound(t.id, t.params["policy"], t.seed, t.parent, t.until or 0) for t in trials]
+        group = [member_round(t, searcher.trials) for t in trials]
         for trial, result in zip(trials, run_round([group[:2], group[2:]], where, "cpu"), strict=True):
             searcher.tell(trial.id, result.score)
         if forget:
@@ -293,9 +293,9 @@ def test_a_round_from_the_disk_is_the_round_from_memory(where: Surroundings) -> 
 
 def test_copies_of_one_member_part_ways_and_leave_it_as_it_was(where: Surroundings) -> None:
     """Weights and optimizer state are copied, nothing is shared."""
-    run_round([[MemberRound(0, some_policy(0), 1, None, 1)]], where, "cpu")
+    run_round([[MemberRound(0, some_policy(0), 1, None, 0, 1)]], where, "cpu")
     before = torch.load(where.state_file(0), weights_only=True)
-    run_round([[MemberRound(1, some_policy(1), 2, 0, 2), MemberRound(2, some_policy(2), 3, 0, 2)]], where, "cpu")
+    run_round([[MemberRound(1, some_policy(1), 2, 0, 1, 2), MemberRound(2, some_policy(2), 3, 0, 1, 2)]], where, "cpu")
     after = torch.load(where.state_file(0), weights_only=True)
     one, two = (torch.load(where.state_file(k), weights_only=True) for k in (1, 2))
     weight = "0.0.weight"

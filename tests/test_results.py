@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from augsearch.results import estimate, markdown_table, search_curves
+from augsearch.results import (
+    confusion,
+    confusion_frame,
+    estimate,
+    markdown_table,
+    optimism_frame,
+    recall_frame,
+    search_curves,
+)
 
 
 def test_interval_is_students() -> None:
@@ -29,3 +37,26 @@ def test_curve_is_the_best_so_far_and_skips_failures() -> None:
     frame = search_curves({"tuun": {"trials": [{"score": None}, {"score": 0.5}, {"score": 0.4}, {"score": 0.6}]}})
     assert frame["best"].tolist()[1:] == [50.0, 50.0, 60.0]
     assert frame["best"].isna().tolist() == [True, False, False, False]
+
+
+def test_optimism_is_what_validation_promised_and_test_did_not_keep() -> None:
+    trials = [{"score": 0.7}, {"score": None}, {"score": 0.9}, {"score": 0.8}]
+    searches = {
+        "tuun": {"trials": trials, "chosen": 3, "confirmations": {"2": [0.7, 0.8], "3": [0.84, 0.86]}},
+        "random": {"trials": trials, "chosen": 2, "confirmations": {}},
+    }
+    frame = optimism_frame("digits", searches, {"tuun": estimate([0.81, 0.83])}, {"tuun": 0.95}).set_index("method")
+    columns = ["best_validation", "confirmed", "test", "optimism", "originals_rule"]
+    assert frame.loc["tuun", columns].tolist() == pytest.approx([90.0, 85.0, 82.0, 8.0, 95.0])
+    assert frame.loc["random", columns].isna().tolist() == [False, True, True, True, True]  # it is no arm
+
+
+def test_confusion_and_recall_are_of_each_class() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1])
+    each = np.stack([confusion(np.array(predicted), labels, 2) for predicted in ([0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 1, 0])])
+    counts = confusion_frame("d", ["cat", "dog"], {"none": each}).set_index(["true", "predicted"])["count"]
+    assert counts.to_dict() == {("cat", "cat"): 5, ("cat", "dog"): 3, ("dog", "cat"): 2, ("dog", "dog"): 2}
+    recall = recall_frame("d", ["cat", "dog"], {"none": each}, 0.95).set_index("class")
+    assert recall["recall"].tolist() == [62.5, 50.0]  # cat: 50 and 75 %
+    assert recall.loc["cat", "high"] - 62.5 == pytest.approx(12.7062 * 12.5, rel=1e-4)
+    assert recall.loc["dog", "low"] == recall.loc["dog", "high"] == 50.0

@@ -78,5 +78,6 @@ def _operation(entry: Any, place: str, options: Options) -> Operation:
     name, probability, level = entry
     if name not in _RANGES:
         raise PolicyError(f"{place}: {name!r} is unknown; there are {', '.join(_RANGES)}")
-    magnitude = _RANGES[name](number(level, 0, 1, f"{place}, level"), options.size)
+    side = options.size[0 if name == "TranslateY" else 1]
+    magnitude = _RANGES[name](number(level, 0, 1, f"{place}, level"), side)
     return Operation(name, number(probability, 0, 1, f"{place}, probability"), float(magnitude))

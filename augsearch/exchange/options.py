@@ -11,5 +11,5 @@ class Options:
     """PBA: how many epochs a schedule is stretched to; as many as the search had when absent."""
     search_epochs: int = 200
     """PBA: how many epochs the search trained for, which a log does not say (CIFAR-10 200, SVHN 160)."""
-    size: int = 32
-    """The side of the images in pixels, where a translation is stated in parts of it."""
+    size: tuple[int, int] = (32, 32)
+    """Height and width of the images in pixels, where a translation is stated in parts of it."""

@@ -67,9 +67,9 @@ def trivialaugment(source: str, options: Options) -> Policy:
     )
 
 
-def _bins(transform: Any, name: str, count: int, size: int) -> list[float]:
+def _bins(transform: Any, name: str, count: int, size: tuple[int, int]) -> list[float]:
     """The magnitudes of an operation; zeros where it has none."""
-    magnitudes = transform._AUGMENTATION_SPACE[name][0](count, size, size)
+    magnitudes = transform._AUGMENTATION_SPACE[name][0](count, *size)
     return [0.0] * count if magnitudes is None else [float(magnitude) for magnitude in magnitudes]
 
 

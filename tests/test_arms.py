@@ -1,0 +1,83 @@
+"""Arms: what each name applies, what it is called, and where its files lie."""
+
+from pathlib import Path
+
+import pytest
+
+from augsearch import arms
+from augsearch.exchange import IMPORTERS, Options
+from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, SubPolicy, joined, save
+from tests.test_exchange import PUBLISHED as LOGS
+
+FOUND = Policy((SubPolicy((Operation("Color", 0.5, 0.5),)),))
+
+
+def applied(arm: str, dataset: str = "digits", sides: tuple[int, int] = (16, 16)) -> Augmentation | None:
+    def part(name: str) -> Augmentation | None:
+        if name == "tuun":
+            return FOUND
+        return arms.expert_policy(dataset, None) if name == "etp" else arms.fixed(name, dataset, sides)
+
+    arms.check(arm, ("tuun", "random"))
+    return joined(arms.parts_of(arm, part))
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "svhn", "pictures"])
+def test_autoaugment_fits_the_data_set(dataset: str) -> None:
+    source = {"pictures": "imagenet"}.get(dataset, dataset)
+    assert applied("autoaugment", dataset) == IMPORTERS["autoaugment"](source, Options(size=(16, 16)))
+
+
+def test_randaugment_with_and_without_numbers() -> None:
+    assert applied("randaugment") == applied("randaugment-2-9") == IMPORTERS["randaugment"]("2,9", Options(size=(16, 16)))
+    assert applied("randaugment-1-5") == IMPORTERS["randaugment"]("1,5", Options(size=(16, 16)))
+
+
+def test_translations_follow_each_side() -> None:
+    policy = applied("randaugment-1-30", sides=(20, 40))
+    assert isinstance(policy, Policy)
+    reach = {s.operations[0].name: s.operations[0].magnitude for s in policy.sub_policies}
+    assert reach["TranslateX"] == pytest.approx(2 * reach["TranslateY"])
+
+
+def test_the_expert_policy_comes_first() -> None:
+    etp = arms.expert_policy("digits", None)
+    assert applied("none") is None
+    assert applied("tuun+etp") == applied("etp+tuun") == etp.then(FOUND)
+    assert applied("trivialaugment+etp") == Chain((etp, arms.fixed("trivialaugment", None, (16, 16))))  # type: ignore[arg-type]
+
+
+def test_a_file_may_hold_any_of_them(tmp_path: Path) -> None:
+    schedule = applied("published:pba-svhn")
+    assert isinstance(schedule, Schedule)
+    save(Chain((FOUND, schedule)), tmp_path / "mine.json")
+    assert applied(f"etp+file:{tmp_path}/mine.json") == Chain((arms.expert_policy("digits", None).then(FOUND), schedule))
+
+
+@pytest.mark.parametrize(("name", "log", "epochs"), [("pba-cifar10", "rcifar10", 200), ("pba-svhn", "rsvhn", 160)])
+def test_published_schedules_are_what_the_importer_makes(name: str, log: str, epochs: int) -> None:
+    path = LOGS / f"pba_{log}_16_wrn.txt"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in ../shared/data/published: PBA's logs are not part of this project")
+    assert applied(f"published:{name}") == IMPORTERS["pba"](str(path), Options(search_epochs=epochs))
+
+
+@pytest.mark.parametrize(
+    ("arm", "label"),
+    [
+        ("tuun+etp", "Tuun + ETP"),
+        ("randaugment-1-14", "RandAugment 1, 14"),
+        ("etp+published:pba-svhn", "ETP + PBA's SVHN schedule"),
+        ("file:policies/mine.json", "mine"),
+    ],
+)
+def test_labels(arm: str, label: str) -> None:
+    assert arms.label(arm) == label
+
+
+def test_file_names_are_safe_and_differ() -> None:
+    names = ["tuun+etp", "file:a/b.json", "file:a-b.json", "file:a:b.json", "file:../" + "x" * 300]
+    files = [arms.file_name(name) for name in names]
+    assert files[0] == "tuun+etp"
+    assert len(set(files)) == len(names)
+    assert all(len(file) < 120 and not set(file) & set('/\\:*?"<>|') for file in files)
