@@ -17,14 +17,13 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from augsearch import networks, plugins
+from augsearch import networks, plugins, scripts
 from augsearch.datasets import DATASETS
 from augsearch.datasets.folder import MIN_SIDE
 from augsearch.errors import PolicyError, SettingsError
 from augsearch.ops import OPS, find
 from augsearch.recipes import RECIPES
 
-Objective = Literal["accuracy", "balanced_accuracy", "worst_class_recall"]
 Method = Literal["tuun", "random"]
 METHODS: tuple[Method, ...] = get_args(Method)
 TUUN_OPERATIONS = tuple(name for name in OPS if name not in ("Cutout", "Identity", "SamplePairing"))
@@ -228,8 +227,9 @@ class WarmStartSettings(Section):
 
 class SearchSettings(Section):
     methods: tuple[Method, ...] = METHODS
-    objective: Objective = "accuracy"
-    """What a trial's score is, on the validation part: `augsearch.objectives`."""
+    objective: str = "accuracy"
+    """What a trial's score is, on the validation part: a name of `augsearch.objectives`; or your own training script, which
+    gives the score: a function, `my_module:train`, or a command, `python train.py` (`augsearch.scripts`)."""
     trials: int = Field(60, ge=1)
     mode: Literal["batch", "async"] = "batch"
     """batch: proposed together, all judged before the next; async: a new one whenever a slot falls free."""
@@ -247,11 +247,12 @@ class SearchSettings(Section):
     kappa: float = Field(1.96, ge=0)
     """LCB's weight of the uncertainty."""
     space: dict[str, Any] = Field(default_factory=dict)
-    """Settings to search together with the policy, by dotted key (train.lr, network.width), as NNI writes spaces."""
+    """Settings to search together with the policy, by dotted key (train.lr, network.width), as NNI writes spaces; for your
+    own training script by any name."""
     confirm: ConfirmSettings = ConfirmSettings()
     warm_start: WarmStartSettings = WarmStartSettings()
     trial_seconds: float | None = Field(None, gt=0)
-    """A trial that takes longer has failed; null: no limit. Looked at after each epoch."""
+    """A trial that takes longer has failed; null: no limit. Looked at after each epoch; your own script is ended at once."""
     failures_in_a_row: int = Field(5, ge=1)
     """As many failed trials in a row stop the search."""
 
@@ -279,8 +280,30 @@ class SearchSettings(Section):
                 raise ValueError(str(error)) from None
         return names
 
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, objective: str) -> str:
+        if scripts.is_script(objective):
+            try:
+                scripts.check(objective)
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
+        return objective
+
+    @property
+    def own_script(self) -> bool:
+        """Whether trials run the user's own training script in place of this project's trainer."""
+        return scripts.is_script(self.objective)
+
+    @property
+    def measure(self) -> str:
+        """What a trial's score is called where it is tracked: the objective, or "score" of one's own script."""
+        return scripts.MEASURE if self.own_script else self.objective
+
     @model_validator(mode="after")
     def _fits(self) -> SearchSettings:
+        if "policy" in self.space:
+            raise ValueError("space: policy is what the search calls the augmentation; give that setting another name")
         if self.batch > self.trials:
             raise ValueError(f"batch: {self.batch}; must be at most trials ({self.trials})")
         return self

@@ -25,15 +25,18 @@ class TrialResult:
     """What became of a training."""
 
     score: float | None
-    """The search's objective on the validation part after the last epoch, in [0, 1]; None: it failed."""
+    """The search's objective on the validation part after the last epoch, in [0, 1]; None: it failed.
+    Of one's own script, what it said: any number."""
     accuracy: tuple[float, ...]
-    """Validation accuracy after each epoch (or each `train.evaluate_every` epochs)."""
+    """Validation accuracy after each epoch (or each `train.evaluate_every` epochs); what one's own script reported."""
     seconds: float
     started: float
     """Unix time."""
     failure: str | None = None
     recall: tuple[float, ...] = ()
     """Of each class, after the last epoch."""
+    output: tuple[str, ...] = ()
+    """The last lines that one's own script printed before it failed."""
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 
 from augsearch.config import load
 from tasks.errors import mendable
+from tasks.script_table import publish_script
 from tasks.tabulate import evaluate, publish
 
 
@@ -13,7 +14,7 @@ from tasks.tabulate import evaluate, publish
 @mendable
 def tabulate(params: str = "params.yaml") -> None:
     settings = load(params)
-    table = publish(evaluate(settings), settings)
+    table = publish_script(settings) if settings.search.own_script else publish(evaluate(settings), settings)
     get_run_logger().info(f"the table, with its curves and pictures in reports/:\n{table}")
 
 

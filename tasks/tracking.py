@@ -44,7 +44,7 @@ def _uri() -> str:
 
 
 def tracked_policies(experiment: str) -> list[tuple[dict[str, Any], float]]:
-    """(policy as JSON data, validation accuracy) of every finished trial in an experiment, made by any search.
+    """(policy as JSON data, validation accuracy or own script's score) of every finished trial in an experiment.
 
     Raises:
         SearchError: no such experiment.
@@ -55,9 +55,10 @@ def tracked_policies(experiment: str) -> list[tuple[dict[str, Any], float]]:
         raise SearchError(f"search.warm_start.experiment: {experiment!r}: no such experiment in {_uri()}")
     tried = []
     for run in client.search_runs([found.experiment_id], "tags.kind = 'trial'", max_results=5000):
-        if "val_accuracy" in run.data.metrics:
+        score = run.data.metrics.get("val_accuracy", run.data.metrics.get("val_score"))
+        if score is not None:
             data = _mlflow().artifacts.load_dict(f"{run.info.artifact_uri}/policy.json")
-            tried.append((data, run.data.metrics["val_accuracy"]))
+            tried.append((data, score))
     return tried
 
 
