@@ -103,13 +103,13 @@ class Augment:
         for i, part in enumerate(self.parts):
             policy = part.at(epoch) if isinstance(part, Schedule) else part
             stream = i * _STREAMS_PER_POLICY
-            plan = self._planned(policy, len(images), epoch, position, stream)
+            plan = self.planned(policy, len(images), epoch, position, stream)
             paired = self._table(policy).paired
             partners = self._partners(images, epoch, position, stream + _PARTNER) if paired else None
             images = perform(plan, images, policy, self.fill, partners)
         return images
 
-    def _planned(self, policy: Policy, count: int, epoch: int, position: int, stream: int) -> Plan:
+    def planned(self, policy: Policy, count: int, epoch: int, position: int, stream: int = 0) -> Plan:
         """The plan of `count` images, out of blocks of `_AHEAD`: numpy draws a thousand as fast as fifty."""
         parts = []
         for block in range(position // _AHEAD, (position + max(count, 1) - 1) // _AHEAD + 1):

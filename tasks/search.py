@@ -258,7 +258,7 @@ class RunningSearch:
             name=f"{self.method} {trial.id}",
             started=result.started,
             seconds=result.seconds,
-            params=fixed | trial.settings,
+            params=fixed | {f"params.{name}" if name in fixed else name: value for name, value in trial.settings.items()},
             metrics={"seconds": result.seconds} | self._scores(result),
             curves={f"epoch_val_{'score' if self.settings.search.own_script else 'accuracy'}": result.accuracy},
             tags={"method": self.method, "kind": "trial"} | _why(result),

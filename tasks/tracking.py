@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ ARTIFACTS = Path("mlartifacts")
 _PARENT = "mlflow.parentRunId"
 _FINGERPRINT = "augsearch.fingerprint"
 _TRIAL = "augsearch.trial"
+_UNNAMEABLE = re.compile(r"[^\w.\- :]")  # what MLflow refuses in a name
 
 
 def _mlflow() -> Any:
@@ -126,7 +128,8 @@ class Tracker:
         run_id = run.info.run_id
         points = [self._entities.Metric(k, v, end, 0) for k, v in metrics.items()]
         points += [self._entities.Metric(k, v, end, step) for k, values in curves.items() for step, v in enumerate(values)]
-        self._client.log_batch(run_id, points, [self._entities.Param(k, str(v)[:6000]) for k, v in params.items()])
+        named = [self._entities.Param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in params.items()]
+        self._client.log_batch(run_id, points, named)
         if policy is not None:
             self._client.log_dict(run_id, dict(policy), "policy.json")
         if picture is not None:

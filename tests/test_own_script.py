@@ -146,18 +146,16 @@ def records(checkout: Checkout) -> list[dict[str, Any]]:
     return [r for r in map(json.loads, lines) if "trial" in r]
 
 
-def test_a_search_over_settings_goes_on_over_every_failure(checkout: Checkout) -> None:
-    """No data set is prepared, Ctrl-C leaves no process behind, and the search is taken up again."""
+def set_moods(checkout: Checkout, trial_seconds: float) -> None:
     space = {"mood": {"_type": "choice", "_value": MOODS}, "lr": {"_type": "uniform", "_value": [0, 1]}}
     search = {"objective": "python own_script.py", "methods": ["random"], "sub_policies": 0, "space": space, "trials": 8}
-    more = {"failures_in_a_row": 8, "confirm": {"top": 1, "seeds": 1}, "batch": 8}
-    checkout.set_params({"search": search | more | {"trial_seconds": 300.0}, "retrain": {"arms": ["none", "random"]}})
-    process = checkout.start("python", "-m", "flows", "search", log="stopped.log")
-    wait_for("a hanging trial", lambda: len(children(checkout.root)) >= 2, 120)
-    killpg(process.pid, signal.SIGINT)
-    assert process.wait(10) == 130
-    wait_for("the script to end", lambda: not any(alive(child) for child in children(checkout.root)), 10)
-    checkout.set_params({"search": {"trial_seconds": 1.0}})
+    more = {"failures_in_a_row": 8, "confirm": {"top": 1, "seeds": 1}, "batch": 8, "trial_seconds": trial_seconds}
+    checkout.set_params({"search": search | more, "retrain": {"arms": ["none", "random"]}})
+
+
+def test_a_search_over_settings_goes_on_over_every_failure(checkout: Checkout) -> None:
+    """And needs no prepared data set."""
+    set_moods(checkout, 1.0)
     done = checkout.run("python", "-m", "flows", "search")
     assert "    | RuntimeError: out of luck" in done.stdout + done.stderr
     found = records(checkout)
@@ -178,6 +176,21 @@ def test_a_search_over_settings_goes_on_over_every_failure(checkout: Checkout) -
     assert {run.data.params["trial"]: run.data.metrics.get("val_score") for run in runs} == {
         str(r["trial"]): r["score"] for r in found
     }
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_no_script_behind_and_the_search_goes_on(checkout: Checkout) -> None:
+    set_moods(checkout, 300.0)
+    process = checkout.start("python", "-m", "flows", "search", log="stopped.log")
+    wait_for("a hanging trial", lambda: len(children(checkout.root)) >= 2, 120)
+    killpg(process.pid, signal.SIGINT)
+    assert process.wait(10) == 130
+    wait_for("the script to end", lambda: not any(alive(child) for child in children(checkout.root)), 10)
+    set_moods(checkout, 1.0)
+    finished = records(checkout)
+    checkout.run("python", "-m", "flows", "search")
+    assert records(checkout)[: len(finished)] == finished
+    assert sorted(r["trial"] for r in records(checkout)) == list(range(8))
 
 
 @pytest.mark.parametrize("example", ["command", "function"])

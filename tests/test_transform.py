@@ -14,9 +14,10 @@ from torchvision.transforms import v2
 import augsearch
 from augsearch import Augment, Operation, Policy, SubPolicy, Transform
 from augsearch.errors import PolicyError
+from augsearch.ops import OPS
 
 POLICY = Policy(tuple(SubPolicy((Operation(name, 0.7, 0.8),)) for name in ("Rotate", "Solarize", "RandomCrop")), draw="image")
-IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16)).astype(np.uint8))
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (60, 3, 16, 16)).astype(np.uint8))
 
 
 def pictures(images: Tensor) -> list[Image.Image]:
@@ -24,12 +25,22 @@ def pictures(images: Tensor) -> list[Image.Image]:
 
 
 def test_one_by_one_is_the_same_as_together() -> None:
-    expected = Augment(POLICY, seed=5)(IMAGES)
-    transform = Transform(POLICY, seed=5)
+    every = Policy(tuple(SubPolicy((Operation(name, 0.7, 0.6),)) for name in OPS if not OPS[name].paired), draw="image")
+    expected = Augment(every, seed=5)(IMAGES)
+    transform = Transform(every, seed=5)
     assert torch.equal(torch.stack([transform(image) for image in IMAGES]), expected)
-    transform = Transform(POLICY, seed=5)
+    transform = Transform(every, seed=5)
     of_pillow = np.stack([np.asarray(transform(picture)).transpose(2, 0, 1) for picture in pictures(IMAGES)])
     assert np.array_equal(of_pillow, expected.numpy())
+
+
+def test_ones_own_operations_and_other_channels() -> None:
+    own = Policy(
+        (SubPolicy((Operation("tests.own_operations:darken", 1.0, 0.5), Operation("Invert", 1.0, 0.0))),), draw="image"
+    )
+    expected = Augment(own)(IMAGES[:1])[0]
+    assert torch.equal(Transform(own)(IMAGES[0]), expected)
+    assert torch.equal(Transform(own)(IMAGES[0, :2]), expected[:2])
 
 
 def test_grey_pictures_and_torchvision_images_keep_their_kind() -> None:
@@ -42,7 +53,7 @@ def test_each_image_draws_its_own_sub_policy() -> None:
     both = Policy((SubPolicy((Operation("Invert", 1.0, 0.0),)), SubPolicy((Operation("Identity", 1.0, 0.0),))), draw="batch")
     transform = Transform(both)
     inverted = [torch.equal(transform(image), 255 - image) for image in IMAGES]
-    assert 8 < sum(inverted) < 32
+    assert 12 < sum(inverted) < 48
 
 
 class Plain(Dataset[Any]):
@@ -65,8 +76,8 @@ def test_workers_and_epochs_differ_and_repeat() -> None:
         return torch.cat([batch for _ in range(2) for batch in loader])
 
     first = two_epochs()
-    parts = first.reshape(8, 10, *first.shape[1:])  # batches alternate between the two workers
-    assert len({part.numpy().tobytes() for part in parts}) == 8
+    parts = first.reshape(12, 10, *first.shape[1:])  # batches alternate between the two workers
+    assert len({part.numpy().tobytes() for part in parts}) == 12
     assert torch.equal(two_epochs(), first)
 
 
