@@ -6,25 +6,34 @@
     augment = augsearch.Augment(policy, seed=0)
     images = augment(images, epoch=epoch)  # (B, C, H, W) uint8
 
-The search alone, for any black box: `augsearch.Study` and `augsearch.minimize`.
+One image at a time, in a DataLoader: `augsearch.Transform`. The search alone, for any black box: `augsearch.Study` and
+`augsearch.minimize`. Inside one's own training script: `augsearch.trial`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from augsearch.augment import Augment
 from augsearch.errors import AugsearchError
-from augsearch.policy import Chain, Operation, Policy, Schedule, Segment, SubPolicy, load_policy
 
 if TYPE_CHECKING:
+    from augsearch.augment import Augment
+    from augsearch.policy import Chain, Operation, Policy, Schedule, Segment, SubPolicy, load_policy
     from augsearch.study import Study, minimize
+    from augsearch.transform import Transform
+
+_MODULES = {
+    "augment": ("Augment",),
+    "policy": ("Chain", "Operation", "Policy", "Schedule", "Segment", "SubPolicy", "load_policy"),
+    "study": ("Study", "minimize"),
+    "transform": ("Transform",),
+}
 
 
 def __getattr__(name: str) -> object:
-    """Study and minimize, imported when asked for: scikit-optimize takes a second that `Augment` does not need."""
-    if name in ("Study", "minimize"):
-        from augsearch import study
-
-        return getattr(study, name)
+    """Each name is imported when asked for: torch and scikit-optimize take seconds that `augsearch.trial` does not need."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"augsearch.{module}"), name)
     raise AttributeError(f"module 'augsearch' has no attribute {name!r}")
 
 
@@ -38,6 +47,7 @@ __all__ = [
     "Segment",
     "Study",
     "SubPolicy",
+    "Transform",
     "load_policy",
     "minimize",
 ]

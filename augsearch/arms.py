@@ -10,10 +10,13 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from augsearch.errors import PolicyError, SettingsError
-from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, SubPolicy, load_policy
+from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, Segment, SubPolicy, load_policy
 
 LABELS = {
     "none": "No Aug",
@@ -21,6 +24,9 @@ LABELS = {
     "random": "Random search",
     "tuun": "Tuun",
     "pba": "PBA",
+    "pba:last": "PBA's last policy",
+    "pba:shuffled": "PBA shuffled",
+    "pba:random": "Random schedule",
     "autoaugment": "AutoAugment",
     "randaugment": "RandAugment",
     "trivialaugment": "TrivialAugment",
@@ -29,6 +35,35 @@ LABELS = {
 }
 PUBLISHED = Path(__file__).parent / "published"
 """Schedules that came with papers, as policy files; their README says from where."""
+
+
+def _last(found: Schedule, rng: np.random.Generator) -> Augmentation:
+    return found.segments[-1].policy
+
+
+def _shuffled(found: Schedule, rng: np.random.Generator) -> Augmentation:
+    policies = [segment.policy for segment in found.segments]
+    order = rng.permutation(len(policies))
+    return Schedule(tuple(Segment(s.epochs, policies[k]) for s, k in zip(found.segments, order, strict=True)))
+
+
+def _at_random(found: Schedule, rng: np.random.Generator) -> Augmentation:
+    """The same operations and lengths, all levels drawn uniformly."""
+
+    def drawn(policy: Policy) -> Policy:
+        levels = [(int(rng.integers(11)) / 10, float(rng.integers(10))) for _ in policy.sub_policies]
+        entries = zip((s.operations[0].name for s in policy.sub_policies), levels, strict=True)
+        return replace(policy, sub_policies=tuple(SubPolicy((Operation(name, *level),)) for name, level in entries))
+
+    return Schedule(tuple(Segment(segment.epochs, drawn(segment.policy)) for segment in found.segments))
+
+
+ABLATIONS: dict[str, Callable[[Schedule, np.random.Generator], Augmentation]] = {
+    "pba:last": _last,
+    "pba:shuffled": _shuffled,
+    "pba:random": _at_random,
+}
+"""What of a found schedule it is that helps (Ho et al., section 4.3): its last policy held, its order shuffled, chance."""
 
 _RANDAUGMENT = re.compile(r"randaugment(?:-(\d+)-(\d+))?")
 _AUTOAUGMENT = {"cifar10": "cifar10", "cifar100": "cifar10", "svhn": "svhn", "svhn_extra": "svhn"}
@@ -61,7 +96,7 @@ def check(arm: str, methods: Sequence[str]) -> None:
     if "none" in parts and len(parts) > 1:
         raise SettingsError(f"{arm!r}; none stands alone")
     for part in parts:
-        if part not in ("none", "etp", *methods):
+        if part not in ("none", "etp", *methods, *ABLATIONS):
             _check_fixed(part, ("none", "etp", *methods))
 
 

@@ -132,7 +132,7 @@ class Augment:
         part = self.parts[i]
         return part.at(epoch) if isinstance(part, Schedule) else part
 
-    def _planned(self, policy: Policy, count: int, epoch: int, position: int, stream: int) -> Plan:
+    def planned(self, policy: Policy, count: int, epoch: int, position: int, stream: int = 0) -> Plan:
         """The plan of `count` images, out of blocks of `_AHEAD`: numpy draws a thousand as fast as fifty."""
         parts = []
         for block in range(position // _AHEAD, (position + max(count, 1) - 1) // _AHEAD + 1):
@@ -207,7 +207,7 @@ def _apply_part(augments: Sequence[Augment], i: int, images: Tensor, epoch: int,
     """The i-th part of each Augment."""
     policies = [augment._part(i, epoch) for augment in augments]
     count, stream = len(images) // len(augments), i * _STREAMS_PER_POLICY
-    plans = [a._planned(policy, count, epoch, position, stream) for a, policy in zip(augments, policies, strict=True)]
+    plans = [a.planned(policy, count, epoch, position, stream) for a, policy in zip(augments, policies, strict=True)]
     partners = None
     if any(augment._table(policy).paired for augment, policy in zip(augments, policies, strict=True)):
         own = zip(augments, torch.split(images, count), strict=True)

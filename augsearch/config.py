@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from augsearch import networks, plugins
+from augsearch import networks, plugins, scripts
 from augsearch.arms import check as check_arm
 from augsearch.datasets import DATASETS
 from augsearch.datasets.folder import MIN_SIDE
@@ -25,7 +25,6 @@ from augsearch.errors import PolicyError, SettingsError
 from augsearch.ops import OPS, PBA_OPERATIONS, find
 from augsearch.recipes import RECIPES
 
-Objective = Literal["accuracy", "balanced_accuracy", "worst_class_recall"]
 Method = Literal["tuun", "random", "pba"]
 METHODS: tuple[Method, ...] = get_args(Method)
 TUUN_OPERATIONS = tuple(name for name in OPS if name not in ("Cutout", "Identity", "SamplePairing"))
@@ -266,8 +265,9 @@ class PopulationSettings(Section):
 
 class SearchSettings(Section):
     methods: tuple[Method, ...] = METHODS
-    objective: Objective = "accuracy"
-    """What a trial's score is, on the validation part: `augsearch.objectives`."""
+    objective: str = "accuracy"
+    """What a trial's score is, on the validation part: a name of `augsearch.objectives`; or your own training script, which
+    gives the score: a function, `my_module:train`, or a command, `python train.py` (`augsearch.scripts`)."""
     trials: int = Field(60, ge=1)
     mode: Literal["batch", "async"] = "batch"
     """batch: proposed together, all judged before the next; async: a new one whenever a slot falls free."""
@@ -285,11 +285,12 @@ class SearchSettings(Section):
     kappa: float = Field(1.96, ge=0)
     """LCB's weight of the uncertainty."""
     space: dict[str, Any] = Field(default_factory=dict)
-    """Settings to search together with the policy, by dotted key (train.lr, network.width), as NNI writes spaces."""
+    """Settings to search together with the policy, by dotted key (train.lr, network.width), as NNI writes spaces; for your
+    own training script by any name."""
     confirm: ConfirmSettings = ConfirmSettings()
     warm_start: WarmStartSettings = WarmStartSettings()
     trial_seconds: float | None = Field(None, gt=0)
-    """A trial that takes longer has failed; null: no limit. Looked at after each epoch."""
+    """A trial that takes longer has failed; null: no limit. Looked at after each epoch; your own script is ended at once."""
     failures_in_a_row: int = Field(5, ge=1)
     """As many failed trials in a row stop the search."""
     pba: PopulationSettings = PopulationSettings()
@@ -311,8 +312,30 @@ class SearchSettings(Section):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return _known_operations(names)
 
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, objective: str) -> str:
+        if scripts.is_script(objective):
+            try:
+                scripts.check(objective)
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
+        return objective
+
+    @property
+    def own_script(self) -> bool:
+        """Whether trials run the user's own training script in place of this project's trainer."""
+        return scripts.is_script(self.objective)
+
+    @property
+    def measure(self) -> str:
+        """What a trial's score is called where it is tracked: the objective, or "score" of one's own script."""
+        return scripts.MEASURE if self.own_script else self.objective
+
     @model_validator(mode="after")
     def _fits(self) -> SearchSettings:
+        if "policy" in self.space:
+            raise ValueError("space: policy is what the search calls the augmentation; give that setting another name")
         if self.batch > self.trials:
             raise ValueError(f"batch: {self.batch}; must be at most trials ({self.trials})")
         return self
@@ -397,13 +420,26 @@ class Settings(Section):
             raise ValueError(
                 f"search.pba.together: {pba.search.pba.together}; must be 1 where gradients are clipped (train.clip)"
             )
+        if self.search.own_script:
+            self._fits_own_script()
         for arm in self.retrain.arms:
             for part in arm.split("+"):
-                if part in METHODS and part not in self.search.methods:
+                method = part.partition(":")[0]
+                if method in METHODS and method not in self.search.methods:
                     raise ValueError(
-                        f"retrain.arms: {arm!r} needs {part!r} in search.methods, which has {list(self.search.methods)}"
+                        f"retrain.arms: {arm!r} needs {method!r} in search.methods, which has {list(self.search.methods)}"
                     )
         return self
+
+    def _fits_own_script(self) -> None:
+        if "pba" in self.search.methods:
+            raise ValueError("search.methods: pba trains its population itself; it cannot with an objective of your own")
+        for arm in self.retrain.arms:
+            for part in arm.split("+"):
+                if part not in ("none", "etp", *METHODS) and not part.startswith("file:"):
+                    raise ValueError(
+                        f"retrain.arms: {arm!r}: {part} needs the trainer of this project"
+                    )
 
     def population(self) -> Settings:
         """What a population is trained with: `network` and `train` are its own, here and in `search.pba`."""

@@ -25,9 +25,10 @@ class TrialResult:
     """What became of a training."""
 
     score: float | None
-    """The search's objective on the validation part after the last epoch, in [0, 1]; None: it failed."""
+    """The search's objective on the validation part after the last epoch, in [0, 1]; None: it failed.
+    Of one's own script, what it said: any number."""
     accuracy: tuple[float, ...]
-    """Validation accuracy after each epoch (or each `train.evaluate_every` epochs)."""
+    """Validation accuracy after each epoch (or each `train.evaluate_every` epochs); what one's own script reported."""
     seconds: float
     started: float
     """Unix time."""
@@ -36,6 +37,8 @@ class TrialResult:
     """Of each class, after the last epoch."""
     epochs: int = 0
     """That it was trained; of a failed one, as far as it was evaluated."""
+    output: tuple[str, ...] = ()
+    """The last lines that one's own script printed before it failed."""
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from augsearch.config import load
 from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
 from tasks.originals import claims
+from tasks.script_table import publish_script
 from tasks.slots import free_slots
 from tasks.tabulate import evaluate, publish
 
@@ -17,8 +18,11 @@ from tasks.tabulate import evaluate, publish
 @mendable
 def tabulate(params: str = "params.yaml") -> None:
     settings = load(params)
-    originals = claims(settings, free_slots(settings.slots)) if settings.table.originals_rule else {}
-    table = publish(evaluate(settings), originals, settings)
+    if settings.search.own_script:
+        table = publish_script(settings)
+    else:
+        originals = claims(settings, free_slots(settings.slots)) if settings.table.originals_rule else {}
+        table = publish(evaluate(settings), originals, settings)
     get_run_logger().info(f"the table, with its curves and pictures in reports/:\n{table}")
 
 

@@ -35,7 +35,7 @@ class Outcome:
 def save_searches(outcomes: Mapping[str, Outcome]) -> None:
     """The found policies and settings, and the scores that the search curve is drawn from."""
     for folder in (paths.JOURNALS, paths.POLICIES):
-        folder.mkdir(parents=True, exist_ok=True)  # a stage's outputs, also where there is no search
+        folder.mkdir(parents=True, exist_ok=True)  # DVC wants every output, if only an empty one
     found = {method: outcome.policy for method, outcome in outcomes.items() if outcome.policy is not None}
     for method, best in found.items():
         policy.save(best, paths.POLICIES / f"{method}.json")

@@ -5,6 +5,7 @@ from pathlib import Path
 DATA = Path("data")
 JOURNALS = Path("models/journals")
 POPULATION = Path("models/population")
+LOGS = Path("models/logs")  # what one's own scripts print; no stage's output
 POLICIES = Path("models/policies")
 FOUND_SETTINGS = Path("models/settings.json")
 SEARCHES = Path("models/search.json")

@@ -6,56 +6,67 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from prefect import get_run_logger
 
-from augsearch import arms, datasets, policy
+from augsearch import arms, datasets, policy, scripts
 from augsearch.config import METHODS, Settings, override
 from augsearch.datasets import Card
 from augsearch.errors import SearchError
 from augsearch.files import write_text
 from augsearch.journal import Journal, fingerprint
 from augsearch.objectives import OBJECTIVES
-from augsearch.pictures import describe, picture
-from augsearch.policy import Augmentation
+from augsearch.pictures import describe, example_images, picture
+from augsearch.policy import Augmentation, Policy, Schedule
+from augsearch.script_trial import script_fingerprint
 from augsearch.searchers.base import training_seed
 from augsearch.trainer import Classifier
-from augsearch.trials import by_epoch, new_network, normalisation, training_fingerprint
+from augsearch.trials import new_network, normalisation, training_fingerprint
 from tasks import paths
+from tasks.search import curve
 from tasks.slots import Slots
 from tasks.tracking import Tracker
-from tasks.trials import policy_file, retrain_task, weights_file
+from tasks.trials import policy_file, retrain_script_task, retrain_task, weights_file
 
-_MEASURES = tuple(f"val_{objective}" for objective in OBJECTIVES)
 _RETRAINING = 2_000_000  # in the path of a training seed: no search has used these
 
 
 @contextmanager
 def open_retraining(settings: Settings, slots: Sequence[str]) -> Iterator[Retraining]:
-    card = datasets.load_card(paths.DATA / "card.json")
-    mark = training_fingerprint(settings, card, kind="retrain")
+    own = settings.search.own_script
+    card = None if own else datasets.load_card(paths.DATA / "card.json")
+    mark = training_fingerprint(settings, card, kind="retrain") if card else script_fingerprint(settings, kind="retrain")
+    name = card.name if card else scripts.name(settings.search.objective)
     with Journal.open(paths.RETRAIN_JOURNAL, mark, get_run_logger().warning) as journal:
-        tracker = Tracker(card.name, "retrain", mark, {"kind": "retrain"})
+        tracker = Tracker(name, "retrain", mark, {"kind": "retrain"})
+        task = Slots(retrain_script_task if own else retrain_task, slots)
         try:
-            yield Retraining(settings, card, journal, tracker, Slots(retrain_task, slots))
+            yield Retraining(settings, card, journal, tracker, task, paths.LOGS / mark[:8])
         except BaseException:
             tracker.interrupted()
             raise
 
 
 class Retraining:
-    def __init__(self, settings: Settings, card: Card, journal: Journal, tracker: Tracker, slots: Slots) -> None:
+    """All trainings of all arms. With one's own script there is no card, and no weights: both are the script's business."""
+
+    def __init__(
+        self, settings: Settings, card: Card | None, journal: Journal, tracker: Tracker, slots: Slots, logs: Path
+    ) -> None:
         self.settings = settings
         self.card = card
+        self.logs = logs
         self.journal = journal
         self.tracker = tracker
         self.slots = slots
         found = json.loads(paths.FOUND_SETTINGS.read_text())
         self.changes = {arm: _merged(found.get(part, {}) for part in arm.split("+")) for arm in settings.retrain.arms}
-        self.measure = f"val_{settings.search.objective}"
+        self.measure = f"val_{settings.search.measure}"
+        self.measures = tuple(f"val_{objective}" for objective in OBJECTIVES) if card else (self.measure,)
         self.policies = {arm: policy.joined(arms.parts_of(arm, self._part)) for arm in settings.retrain.arms}
         self.marks = {
             arm: fingerprint(policy=p and policy.to_dict(p), settings=self.changes[arm]) for arm, p in self.policies.items()
@@ -63,15 +74,20 @@ class Retraining:
         self.records = {
             (r["arm"], r["repeat"]): r
             for r in journal.records
-            if self.marks.get(r["arm"]) == r["policy"] and weights_file(r["arm"], r["repeat"]).exists()
+            if self.marks.get(r["arm"]) == r["policy"] and (card is None or weights_file(r["arm"], r["repeat"]).exists())
         }
         self._log = get_run_logger()
 
     def _part(self, name: str) -> Augmentation | None:
         if name == "etp":
-            return arms.expert_policy(self.settings.dataset.name, self.settings.retrain.etp)
+            return arms.expert_policy(self.settings.dataset.name if self.card else None, self.settings.retrain.etp)
+        if name in arms.ABLATIONS:
+            found = self._part(name.partition(":")[0])
+            assert isinstance(found, Schedule)  # as a population's search finds them
+            return arms.ABLATIONS[name](found, np.random.default_rng(self.settings.seed))
         if name not in METHODS:
-            return arms.fixed(name, self.settings.dataset.name, (self.card.height, self.card.width))
+            sides = (self.card.height, self.card.width) if self.card else (0, 0)  # one's own script has only files
+            return arms.fixed(name, self.settings.dataset.name, sides)
         file = paths.POLICIES / f"{name}.json"
         if not file.exists() and name in json.loads(paths.FOUND_SETTINGS.read_text()):
             return None  # that search was over settings alone
@@ -82,9 +98,7 @@ class Retraining:
         wanted = [(arm, k) for k in range(self.settings.retrain.seeds) for arm in self.policies]
         new = [pair for pair in wanted if pair not in self.records]
         for arm, k in new:
-            settings = override(self.settings, self.changes[arm])
-            call = {"arm": arm, "repeat": k, "policy": self.policies[arm], "seed": self._seed(k), "settings": settings}
-            self.slots.add((arm, k), call)
+            self.slots.add((arm, k), self._call(arm, k))
         started = time.perf_counter()
         for done, ((arm, k), result) in enumerate(self.slots.finished(), 1):
             if isinstance(result, BaseException):
@@ -95,12 +109,24 @@ class Retraining:
             left = (len(new) - done) * (time.perf_counter() - started) / done
             so_far = len(wanted) - len(new) + done
             self._log.info(
-                f"retrain {so_far}/{len(wanted)}: {arm} {k} {100 * result[self.measure]:.1f} %; "
+                f"retrain {so_far}/{len(wanted)}: {arm} {k} {self._shown(result[self.measure])}; "
                 f"{int(left // 60)}:{int(left % 60):02d} left"
             )
         for arm, k in wanted:
             self._track(arm, k)
         self._save(wanted)
+
+    def _call(self, arm: str, repeat: int) -> dict[str, Any]:
+        call = {"arm": arm, "repeat": repeat, "policy": self.policies[arm], "seed": self._seed(repeat)}
+        if self.card is not None:
+            return call | {"settings": override(self.settings, self.changes[arm])}
+        if not isinstance(self.policies[arm], Policy | None):
+            raise SearchError(f"retrain.arms: {arm!r} is no single policy, which is what your own script is given")
+        log = self.logs / f"{arm}-{repeat}-{self.marks[arm][:8]}.log"
+        return call | {"settings": self.settings, "params": self.changes[arm], "log": log}
+
+    def _shown(self, score: float) -> str:
+        return f"{100 * score:.1f} %" if self.card else f"{score:.4g}"
 
     def _seed(self, repeat: int) -> int:
         """The same for every arm: differences between arms are paired."""
@@ -114,17 +140,20 @@ class Retraining:
             started=record["started"],
             seconds=record["seconds"],
             params={"arm": arm, "seed": record["seed"], "policy": describe(found)},
-            metrics={key: record[key] for key in (*_MEASURES, "seconds")},
-            curves={"epoch_val_accuracy": by_epoch(record["accuracy"], self.settings.train)},
+            metrics={key: record[key] for key in (*self.measures, "seconds")},
+            curves=curve(record["accuracy"], self.settings),
             tags={"arm": arm, "kind": "retrain"},
         )
 
     def _save(self, wanted: list[tuple[str, int]]) -> None:
-        keys = ("arm", "repeat", "seed", *_MEASURES, "epochs", "seconds")
+        epochs = () if self.card is None else ("epochs",)
+        keys = ("arm", "repeat", "seed", *self.measures, *epochs, "seconds")
         rows = [{key: self.records[pair][key] for key in keys} | {"settings": self.changes[pair[0]]} for pair in wanted]
         write_text(paths.RETRAINED, json.dumps(rows, indent=1) + "\n")
+        for folder in (paths.WEIGHTS, paths.ARMS):
+            folder.mkdir(parents=True, exist_ok=True)  # DVC wants every output, if only an empty one
         for file in paths.WEIGHTS.glob("*.pt"):
-            if file not in {weights_file(*pair) for pair in wanted}:
+            if self.card is None or file not in {weights_file(*pair) for pair in wanted}:
                 file.unlink()
         for arm, found in self.policies.items():
             if found is not None:
@@ -134,13 +163,17 @@ class Retraining:
                 file.unlink()
 
     def register_champion(self) -> None:
-        """Log and register a model of the arm that is best on the validation part; the test part stays sealed."""
+        """Log and register a model of the arm that is best on the validation part; the test part stays sealed.
+
+        Of one's own script only the arm is noted: it keeps its own weights.
+        """
         means = {
             arm: float(np.mean([r[self.measure] for (a, _), r in self.records.items() if a == arm])) for arm in self.policies
         }
         arm = max(means, key=lambda a: means[a])
-        name, mark = f"augsearch-{self.card.name}", f"{arm} {self.marks[arm][:8]}"
-        if self.tracker.tag("champion") != mark:
+        mark = f"{arm} {self.marks[arm][:8]}"
+        if self.card is not None and self.tracker.tag("champion") != mark:
+            name = f"augsearch-{self.card.name}"
             network = new_network(override(self.settings, self.changes[arm]).network, self.card, 0)
             network.load_state_dict(torch.load(weights_file(arm, 0), weights_only=True))
             classifier = Classifier(network, normalisation(self.card)).eval()
@@ -149,7 +182,8 @@ class Retraining:
             self._log.info(f"registered {name} version {version} as champion: a model of {arm}, the best on validation")
         found = self.policies[arm]
         if found is not None:
-            self.tracker.image(picture(found, datasets.load_part(paths.DATA, "train").images[:8], side=48), "policy.png")
+            images = datasets.load_part(paths.DATA, "train").images[:8] if self.card else example_images(8)
+            self.tracker.image(picture(found, images, side=48), "policy.png")
         self.tracker.finish(metrics={f"{self.measure}_{a}": m for a, m in means.items()}, tags={"champion": mark})
 
 

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from prefect import get_run_logger
 
-from augsearch import datasets, policy, searchers
+from augsearch import datasets, policy, scripts, searchers
 from augsearch.config import Settings, override
-from augsearch.datasets import Card
 from augsearch.errors import SearchError
 from augsearch.journal import Journal, read_records
-from augsearch.pictures import describe, policy_grid
+from augsearch.pictures import describe, example_images, policy_grid
 from augsearch.policy import Policy
+from augsearch.script_trial import script_fingerprint
 from augsearch.searchers import Earlier, Searcher, Trial
 from augsearch.searchers.base import training_seed
 from augsearch.trials import TrialResult, as_record, by_epoch, training_fingerprint
@@ -41,19 +43,27 @@ _CONFIRMATION = 1_000_000  # in the path of a training seed, far from every tria
 @contextmanager
 def open_search(method: str, settings: Settings, slots: Sequence[str]) -> Iterator[RunningSearch]:
     """Continue or begin a search that judges policies one by one; on leaving, journal and tracking are closed."""
-    card = datasets.load_card(paths.DATA / "card.json")
+    subject, mark_of = _subject(settings)
     earlier = _earlier(settings) if method != "random" else None
     space = settings.search.model_dump(exclude=_CHANGES_NO_PROPOSAL)
     known = [earlier.rows.tolist(), earlier.scores.tolist(), settings.search.warm_start.model_dump()] if earlier else None
-    mark = training_fingerprint(settings, card, method=method, search=space, earlier=known)
+    mark = mark_of(method=method, search=space, earlier=known)
     log = get_run_logger()
     with Journal.open(paths.JOURNALS / f"{method}.jsonl", mark, log.warning) as journal:
-        tracker = Tracker(card.name, f"search {method}", mark, {"method": method, "kind": "search"})
+        tracker = Tracker(subject, f"search {method}", mark, {"method": method, "kind": "search"})
         try:
-            yield RunningSearch(method, settings, card, journal, tracker, Slots(trial_task, slots), earlier)
+            yield RunningSearch(method, settings, journal, tracker, Slots(trial_task, slots), paths.LOGS / mark[:8], earlier)
         except BaseException:
             tracker.interrupted()
             raise
+
+
+def _subject(settings: Settings) -> tuple[str, Callable[..., str]]:
+    """What is searched for, by name, and how its journals' fingerprints are made."""
+    if settings.search.own_script:
+        return scripts.name(settings.search.objective), partial(script_fingerprint, settings)
+    card = datasets.load_card(paths.DATA / "card.json")
+    return card.name, partial(training_fingerprint, settings, card)
 
 
 def _earlier(settings: Settings) -> Earlier | None:
@@ -81,10 +91,10 @@ class RunningSearch:
         self,
         method: str,
         settings: Settings,
-        card: Card,
         journal: Journal,
         tracker: Tracker,
         slots: Slots,
+        logs: Path,
         earlier: Earlier | None,
     ) -> None:
         self.method = method
@@ -92,12 +102,14 @@ class RunningSearch:
         self.journal = journal
         self.tracker = tracker
         self.slots = slots
+        self.logs = logs
         self.searcher: Searcher = searchers.make(method, settings.search, settings.seed, earlier)
         self.results: dict[int, TrialResult] = {}
         self._asked: dict[int, Trial] = {}
         self._recorded = {r["trial"]: read_result(r) for r in journal.records if "trial" in r}
         self._confirmed = {(r["confirms"], r["repeat"]): read_result(r) for r in journal.records if "confirms" in r}
-        self._examples = datasets.load_part(paths.DATA, "train").images[:8]
+        own = settings.search.own_script  # whose images only the script knows
+        self._examples = example_images(8) if own else datasets.load_part(paths.DATA, "train").images[:8]
         self._log = get_run_logger()
         self._clock, self._ran, self._failed_in_a_row = time.perf_counter(), 0, 0
         if self._recorded:
@@ -185,23 +197,26 @@ class RunningSearch:
             result = or_failure(ended)
             self.journal.append({"confirms": i, "repeat": k, "seed": seeds[i, k], **as_record(result)})
             self._confirmed[i, k] = result
-        repeats = {i: [self._confirmed[i, k].score or 0.0 for k in range(confirm.seeds)] for i in top}
+        lowest = min(0.0, *(result.score for result in self.results.values() if result.score is not None))  # for a failed one
+        repeats = {
+            i: [lowest if (score := self._confirmed[i, k].score) is None else score for k in range(confirm.seeds)] for i in top
+        }
         chosen = max(top, key=lambda i: float(np.mean(repeats[i]))) if confirm.seeds else top[0]
         return self._conclude(chosen, repeats)
 
     def _conclude(self, chosen: int, repeats: dict[int, list[float]]) -> Outcome:
         found, settings = self._asked[chosen].policy, self._asked[chosen].settings
-        objective = self.settings.search.objective
+        measure = self.settings.search.measure
         for i, scores in repeats.items():
             if scores:
-                self.tracker.child_metric(str(i), f"confirmed_{objective}", float(np.mean(scores)))
+                self.tracker.child_metric(str(i), f"confirmed_{measure}", float(np.mean(scores)))
         best = max(result.score for result in self.results.values() if result.score is not None)
-        confirmed = {f"confirmed_{objective}": float(np.mean(repeats[chosen]))} if repeats[chosen] else {}
+        confirmed = {f"confirmed_{measure}": float(np.mean(repeats[chosen]))} if repeats[chosen] else {}
         if found is not None:
             self.tracker.dictionary(policy.to_dict(found), "policy.json")
         self.tracker.finish(
             params={"trials": self.settings.search.trials, "chosen_trial": chosen},
-            metrics={f"val_{objective}": best, **confirmed},
+            metrics={f"val_{measure}": best, **confirmed},
             tags={"policy": describe(found), "settings": json.dumps(settings)},
         )
         self._log.info(f"{self.method}: chose trial {chosen}: {describe(found)}" + (f"; {settings}" if settings else ""))
@@ -214,8 +229,10 @@ class RunningSearch:
         return Outcome(found, settings, chosen, trials, repeats, cost)
 
     def _call(self, name: str, trial: Trial, seed: int) -> dict[str, Any]:
-        settings = override(self.settings, trial.settings) if trial.settings else self.settings
-        return {"name": name, "policy": trial.policy, "seed": seed, "settings": settings}
+        changes = {} if self.settings.search.own_script else trial.settings
+        settings = override(self.settings, changes) if changes else self.settings
+        log = self.logs / f"{name.replace(' ', '-')}.log"
+        return {"name": name, "policy": trial.policy, "seed": seed, "settings": settings, "params": trial.settings, "log": log}
 
     def _finish(self, trial: Trial, result: TrialResult) -> None:
         self.results[trial.id] = result
@@ -228,35 +245,54 @@ class RunningSearch:
             name=f"{self.method} {trial.id}",
             started=result.started,
             seconds=result.seconds,
-            params=fixed | trial.settings,
+            params=fixed | {f"params.{name}" if name in fixed else name: value for name, value in trial.settings.items()},
             metrics={"seconds": result.seconds} | self._scores(result),
-            curves={"epoch_val_accuracy": by_epoch(result.accuracy, self.settings.train)},
-            tags={"method": self.method, "kind": "trial"} | ({"failure": result.failure} if result.failure else {}),
+            curves=curve(result.accuracy, self.settings),
+            tags={"method": self.method, "kind": "trial"} | _why(result),
             policy=None if found is None else policy.to_dict(found),
             picture=None if found is None else policy_grid(found, self._examples, side=48),
         )
 
     def _scores(self, result: TrialResult) -> dict[str, float]:
-        """The accuracy, and the objective where that is another."""
+        """The accuracy, and the objective where that is another; of one's own script, its score."""
         if result.score is None:
             return {}
-        return {"val_accuracy": result.accuracy[-1], f"val_{self.settings.search.objective}": result.score}
+        accuracy = {} if self.settings.search.own_script else {"val_accuracy": result.accuracy[-1]}
+        return accuracy | {f"val_{self.settings.search.measure}": result.score}
 
     def _report(self, trial: Trial, result: TrialResult) -> None:
         """One line for people: how far, how good, how long still."""
         scores = {i: r.score for i, r in self.results.items() if r.score is not None}
         total, done = self.settings.search.trials, len(self.results)
         best = max(scores, key=lambda i: scores[i], default=None)
-        now = f"{100 * result.score:.1f} %" if result.score is not None else f"failed ({result.failure})"
-        so_far = f"best {100 * scores[best]:.1f} % (trial {best})" if best is not None else "none yet"
+        now = self._shown(result.score) if result.score is not None else f"failed ({result.failure})"
+        so_far = f"best {self._shown(scores[best])} (trial {best})" if best is not None else "none yet"
         left = (total - done) * (time.perf_counter() - self._clock) / self._ran
-        self._log.info(f"{self.method} {done}/{total}: trial {trial.id} {now}; {so_far}; {_minutes(left)} left")
+        printed = "".join(f"\n    | {line}" for line in result.output)
+        self._log.info(f"{self.method} {done}/{total}: trial {trial.id} {now}; {so_far}; {_minutes(left)} left{printed}")
+
+    def _shown(self, score: float) -> str:
+        return f"{score:.4g}" if self.settings.search.own_script else f"{100 * score:.1f} %"
+
+
+def curve(accuracy: Sequence[float], settings: Settings) -> dict[str, dict[int, float]]:
+    """For MLflow: the validation accuracy by epoch, or what one's own script reported, one after the other."""
+    if settings.search.own_script:
+        return {"epoch_val_score": dict(enumerate(accuracy, 1))}
+    return {"epoch_val_accuracy": by_epoch(accuracy, settings.train)}
 
 
 def read_result(record: dict[str, Any]) -> TrialResult:
-    accuracy, recall = tuple(record["accuracy"]), tuple(record["recall"])
+    accuracy, recall, output = tuple(record["accuracy"]), tuple(record["recall"]), tuple(record.get("output", ()))
     known = record["score"], accuracy, record["seconds"], record["started"], record["failure"], recall
-    return TrialResult(*known, record["epochs"])
+    return TrialResult(*known, record["epochs"], output)
+
+
+def _why(result: TrialResult) -> dict[str, str]:
+    """Tags of a failed trial."""
+    if result.failure is None:
+        return {}
+    return {"failure": result.failure} | ({"output": "\n".join(result.output)} if result.output else {})
 
 
 def or_failure(result: TrialResult | BaseException) -> TrialResult:

@@ -29,6 +29,7 @@ ARTIFACTS = Path("mlartifacts")
 _PARENT = "mlflow.parentRunId"
 _FINGERPRINT = "augsearch.fingerprint"
 _TRIAL = "augsearch.trial"
+_UNNAMEABLE = re.compile(r"[^\w.\- :]")  # what MLflow refuses in a name
 
 
 def _mlflow() -> Any:
@@ -46,7 +47,7 @@ def _uri() -> str:
 
 
 def tracked_policies(experiment: str) -> list[tuple[dict[str, Any], float]]:
-    """(policy as JSON data, validation accuracy) of every finished trial in an experiment, made by any search.
+    """(policy as JSON data, validation accuracy or own script's score) of every finished trial in an experiment.
 
     Raises:
         SearchError: no such experiment.
@@ -57,9 +58,10 @@ def tracked_policies(experiment: str) -> list[tuple[dict[str, Any], float]]:
         raise SearchError(f"search.warm_start.experiment: {experiment!r}: no such experiment in {_uri()}")
     tried = []
     for run in client.search_runs([found.experiment_id], "tags.kind = 'trial'", max_results=5000):
-        if "val_accuracy" in run.data.metrics:
+        score = run.data.metrics.get("val_accuracy", run.data.metrics.get("val_score"))
+        if score is not None:
             data = _mlflow().artifacts.load_dict(f"{run.info.artifact_uri}/policy.json")
-            tried.append((data, run.data.metrics["val_accuracy"]))
+            tried.append((data, score))
     return tried
 
 
@@ -133,7 +135,8 @@ class Tracker:
         run_id = run.info.run_id
         points = [self._entities.Metric(k, v, end, 0) for k, v in metrics.items()]
         points += [self._entities.Metric(k, v, end, step) for k, values in curves.items() for step, v in values.items()]
-        self._client.log_batch(run_id, points, [self._entities.Param(k, str(v)[:6000]) for k, v in params.items()])
+        named = [self._entities.Param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in params.items()]
+        self._client.log_batch(run_id, points, named)
         if policy is not None:
             self._client.log_dict(run_id, dict(policy), "policy.json")
         for name_of, document in documents.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,23 @@ from prefect.cache_policies import NO_CACHE
 
 from augsearch import arms
 from augsearch.config import Settings
+from augsearch.errors import SearchError
 from augsearch.files import replacing
 from augsearch.objectives import OBJECTIVES
-from augsearch.policy import Augmentation
+from augsearch.policy import Augmentation, Policy
 from augsearch.population import MemberRound, Surroundings, run_round
+from augsearch.script_trial import run_script
 from augsearch.trials import TrialResult, run_trial, train_policy
 from tasks import paths
 
 
 @task(name="trial", task_run_name="{name}", cache_policy=NO_CACHE)
-def trial_task(name: str, policy: Augmentation, seed: int, settings: Settings, device: str) -> TrialResult:
-    """One training of one policy on one slot."""
+def trial_task(
+    name: str, policy: Policy | None, seed: int, settings: Settings, params: Mapping[str, Any], log: Path, device: str
+) -> TrialResult:
+    """One training of one policy on one slot. `params` and `log` are for one's own script alone."""
+    if settings.search.own_script:
+        return run_script(policy, params, seed, settings, log, device)
     return run_trial(policy, seed, settings, paths.DATA, device)
 
 
@@ -39,6 +45,29 @@ def weights_file(arm: str, repeat: int) -> Path:
 
 def policy_file(arm: str) -> Path:
     return paths.ARMS / f"{arms.file_name(arm)}.json"
+
+
+@task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
+def retrain_script_task(
+    arm: str,
+    repeat: int,
+    policy: Policy | None,
+    seed: int,
+    settings: Settings,
+    params: Mapping[str, Any],
+    log: Path,
+    device: str,
+) -> dict[str, Any]:
+    """Run one's own script for one arm once.
+
+    Raises:
+        SearchError: it failed; with its reason.
+    """
+    result = run_script(policy, params, seed, settings, log, device)
+    if result.score is None:
+        raise SearchError(str(result.failure))
+    score = {f"val_{settings.search.measure}": result.score}
+    return {**score, "accuracy": result.accuracy, "seconds": result.seconds, "started": result.started}
 
 
 @task(name="retraining", task_run_name="{arm} {repeat}", cache_policy=NO_CACHE)
