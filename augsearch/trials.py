@@ -34,6 +34,8 @@ class TrialResult:
     failure: str | None = None
     recall: tuple[float, ...] = ()
     """Of each class, after the last epoch."""
+    epochs: int = 0
+    """Trained; of a failed trial, up to its last evaluation."""
 
 
 @lru_cache(maxsize=1)
@@ -88,17 +90,22 @@ def run_trial(policy: Policy | None, seed: int, settings: Settings, folder: Path
     """`train_policy`, where whatever goes wrong is a failed trial with its reason, not the end of the search."""
     started, clock = time.time(), time.perf_counter()
     limit = settings.search.trial_seconds
+    epochs = 0
 
     def in_time(epoch: int, accuracy: float) -> None:
+        nonlocal epochs
+        epochs = epoch + 1
         if limit is not None and time.perf_counter() - clock > limit:
             raise TimeLimitError(f"longer than search.trial_seconds ({limit:g}) after epoch {epoch}")
 
     try:
         trained = train_policy(policy, seed, settings, folder, device, in_time)
     except Exception as error:
-        return TrialResult(None, (), time.perf_counter() - clock, started, f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
+        return TrialResult(None, (), time.perf_counter() - clock, started, reason, epochs=epochs)
     score = trained.scores(settings.search.objective)[-1]
-    return TrialResult(score, trained.accuracy, trained.seconds, started, recall=trained.evaluations[-1].recall)
+    recall = trained.evaluations[-1].recall
+    return TrialResult(score, trained.accuracy, trained.seconds, started, recall=recall, epochs=settings.train.epochs)
 
 
 def training_fingerprint(settings: Settings, card: Card, **more: object) -> str:

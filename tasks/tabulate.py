@@ -115,6 +115,7 @@ def _summary(scores: pd.DataFrame, estimates: Mapping[str, Estimate], searches: 
                 **{measure: round(100 * mean, 3) for measure, mean in _means(scores, arm).items()},
                 "val_accuracy": round(100 * float(of_arm["val_accuracy"].mean()), 3),
                 "search_trials": sum(len(searches[part]["trials"]) for part in used),
+                "search_epochs": sum(t["epochs"] for part in used for t in searches[part]["trials"]),
                 "search_seconds": round(sum(t["seconds"] for part in used for t in searches[part]["trials"]), 1),
                 "training_seconds": round(float(of_arm["seconds"].mean()), 2),
             }
