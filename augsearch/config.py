@@ -207,6 +207,15 @@ class ConfirmSettings(Section):
     """0 takes the best trial as it is."""
 
 
+class ScreenSettings(Section):
+    """Cheaper trials: all in a complete schedule of fewer epochs, the best of each batch at full length."""
+
+    epochs: int | None = Field(None, ge=1)
+    """Of a screening; null: every trial is trained at full length."""
+    promote: float = Field(0.25, gt=0, le=1)
+    """What part of a batch goes on to full length, at least one."""
+
+
 class WarmStartSettings(Section):
     """An earlier search to begin from."""
 
@@ -287,6 +296,7 @@ class SearchSettings(Section):
     space: dict[str, Any] = Field(default_factory=dict)
     """Settings to search together with the policy, by dotted key (train.lr, network.width), as NNI writes spaces; for your
     own training script by any name."""
+    screen: ScreenSettings = ScreenSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     warm_start: WarmStartSettings = WarmStartSettings()
     trial_seconds: float | None = Field(None, gt=0)
@@ -338,6 +348,15 @@ class SearchSettings(Section):
             raise ValueError("space: policy is what the search calls the augmentation; give that setting another name")
         if self.batch > self.trials:
             raise ValueError(f"batch: {self.batch}; must be at most trials ({self.trials})")
+        return self
+
+    @model_validator(mode="after")
+    def _screens(self) -> SearchSettings:
+        epochs = self.screen.epochs
+        if epochs is not None and self.mode == "async":
+            raise ValueError(f"screen.epochs: {epochs}; must be null with mode async, which has no batches to promote from")
+        if epochs is not None and "train.epochs" in self.space:
+            raise ValueError(f"screen.epochs: {epochs}; must be null where space searches train.epochs")
         return self
 
 
@@ -414,6 +433,13 @@ class Settings(Section):
     slots: SlotSettings = SlotSettings()
 
     @model_validator(mode="after")
+    def _shorter(self) -> Settings:
+        screened = self.search.screen.epochs
+        if screened is not None and screened >= self.train.epochs:
+            raise ValueError(f"search.screen.epochs: {screened}; must be less than train.epochs ({self.train.epochs})")
+        return self
+
+    @model_validator(mode="after")
     def _searched(self) -> Settings:
         pba = self.population()
         if "pba" in self.search.methods and pba.search.pba.together > 1 and pba.train.clip is not None:
@@ -432,14 +458,14 @@ class Settings(Section):
         return self
 
     def _fits_own_script(self) -> None:
+        if self.search.screen.epochs is not None:
+            raise ValueError("search.screen.epochs: your own objective knows its epochs itself; must be null")
         if "pba" in self.search.methods:
             raise ValueError("search.methods: pba trains its population itself; it cannot with an objective of your own")
         for arm in self.retrain.arms:
             for part in arm.split("+"):
                 if part not in ("none", "etp", *METHODS) and not part.startswith("file:"):
-                    raise ValueError(
-                        f"retrain.arms: {arm!r}: {part} needs the trainer of this project"
-                    )
+                    raise ValueError(f"retrain.arms: {arm!r}: {part} needs the trainer of this project")
 
     def population(self) -> Settings:
         """What a population is trained with: `network` and `train` are its own, here and in `search.pba`."""
@@ -456,6 +482,7 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         SettingsError: no such setting, or a value that it cannot have.
     """
     data = settings.model_dump()
+    data["train"]["recipe"] = None  # what it decided stands in the other fields by now
     for key, value in changes.items():
         section, _, name = key.partition(".")
         if section not in ("train", "network") or name not in data[section]:

@@ -46,10 +46,10 @@ def run_script(
     if failure is None and final is None:
         failure = "ended without a call of finish(score)"
     if failure is None:
-        return TrialResult(final, scores, seconds, started)
+        return TrialResult(final, scores, seconds, started, epochs=len(scores))
     output = last_lines(log)
     reason = ": ".join([failure, *output[-1:]])
-    return TrialResult(None, scores, seconds, started, f"{reason} ({log})", output=output)
+    return TrialResult(None, scores, seconds, started, f"{reason} ({log})", epochs=len(scores), output=output)
 
 
 def script_fingerprint(settings: Settings, **more: object) -> str:

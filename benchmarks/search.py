@@ -1,13 +1,18 @@
 """Which search finds how much: ours against random search, scikit-optimize and Optuna, on the same seeds.
 
-    python -m benchmarks.search --seeds 20 > benchmarks/search.md
+    OMP_NUM_THREADS=1 python -m benchmarks.search                                # 20 seeds of all but the slowest
+    OMP_NUM_THREADS=1 python -m benchmarks.search --methods "skopt GP" --seeds 5   # goes on where it was
+
+Every finished search is a line of the journal benchmarks/search.jsonl; benchmarks/search.md is made from them, and each
+of its rows says how many seeds it has. The last table times the surrogate.
 
 Policy surfaces are made up, each seed another one, of four structures, only the first two of which resemble what
 our features see: `additive` (each operation has a gain, a best magnitude, and saturates), `pairs` (what counts is
 which two operations share a sub-policy, and in what order), `damage` (helpful families saturate; the worst
 sub-policy hurts), `forest` (a random forest fitted to noise over the raw slots). Scores have noise of 0.4 of the
 spread of random policies; gains are noiseless, in that spread, over the best of 60 random policies. `worth` is the
-number of random trials with the same mean. General functions are noiseless and minimised; the best value counts.
+number of random trials with the same mean on the same seeds. General functions are noiseless and minimised; the best
+value counts.
 """
 
 from __future__ import annotations
@@ -17,13 +22,17 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from augsearch.config import TUUN_OPERATIONS
+from augsearch.files import write_text
+from augsearch.journal import Journal, code_version, fingerprint, read_records
 from augsearch.provenance import commit, processor
 from augsearch.searchers.bayesian import BayesianSearcher
 from augsearch.searchers.random import RandomSearcher
@@ -31,6 +40,8 @@ from augsearch.searchers.space import Number, PolicyBlock, Space, read_space
 
 KINDS = len(TUUN_OPERATIONS)
 NOISE = 0.4
+FIRST = 1000  # from here on, seeds that nobody tuned on
+ASKS = 20
 Rows = np.ndarray
 BLOCK = PolicyBlock(TUUN_OPERATIONS)
 
@@ -289,66 +300,137 @@ METHODS: dict[str, Method] = {
 }
 
 
+# --- one search -----------------------------------------------------------------------------------------------------
+
+Record = dict[str, Any]
+RUNGS = (60, 120, 240, 480, 1000, 2000)
+
+
+@cache
+def policy_problem(name: str, seed: int) -> tuple[Callable[[Rows], Rows], float, dict[int, float]]:
+    """The surface, its spread over random policies, and the mean best of so many random ones, noiseless."""
+    surface = SURFACES[name](seed)
+    drawn = surface(np.random.default_rng([seed, 9]).random((4000, 30)))
+    best = {
+        n: float(np.mean([np.random.default_rng([seed, k]).choice(drawn, n).max() for k in range(200 if n == 60 else 50)]))
+        for n in RUNGS
+    }
+    return surface, float(drawn.std()), best
+
+
+def on_policies(name: str, method: str, seed: int, trials: int, batch: int) -> Record:
+    """`value`: the noiseless gain of the trial with the best score over 60 random ones, in spreads."""
+    surface, spread, best = policy_problem(name, seed)
+    noise = np.random.default_rng([seed, 7])
+    observed: list[float] = []
+
+    def score(row: Rows) -> float:
+        observed.append(float(surface(row[None])[0] + NOISE * spread * noise.normal()))
+        return observed[-1]
+
+    rows, spent = METHODS[method](Space([BLOCK]), score, seed, trials, batch)
+    chosen = rows[int(np.argmax(observed))]
+    return {"value": (float(surface(chosen[None])[0]) - best[60]) / spread, "seconds": spent}
+
+
+def on_function(name: str, method: str, seed: int, trials: int, batch: int) -> Record:
+    """`value`: the lowest that was found."""
+    f, entries = FUNCTIONS[name]
+    space = read_space(entries)
+    rows, spent = METHODS[method](space, lambda row: float(-f(space.decode(row))), seed, trials, batch)
+    return {"value": min(f(space.decode(row)) for row in rows), "seconds": spent}
+
+
+def made_by(method: str) -> str:
+    """What a method's results depend on: a change of it makes them stale."""
+    package = {"ours": None, "random": None, "Optuna TPE": "optuna"}.get(method, "scikit-optimize")
+    return f"code {code_version()[:12]}" if package is None else f"{package} {version(package)}"
+
+
+def run(problems: list[str], methods: list[str], seeds: range, trials: int, batch: int, raw: Path) -> None:
+    """Append the searches that `raw` does not have yet."""
+    with Journal.open(raw, fingerprint(trials=trials, batch=batch, noise=NOISE)) as journal:
+        done = {(r["problem"], r["method"], r["seed"], r["by"]) for r in journal.records}
+        for problem in problems:
+            for method in methods:
+                by = made_by(method)
+                for seed in (s for s in seeds if (problem, method, s, by) not in done):
+                    one = on_policies if problem in SURFACES else on_function
+                    found = one(problem, method, seed, trials, batch)
+                    journal.append({"problem": problem, "method": method, "seed": seed, "by": by, **found})
+                print(f"{problem}, {method}: {len(seeds)} seeds", file=sys.stderr, flush=True)
+
+
 # --- the tables ---------------------------------------------------------------------------------------------------
 
 
-def policy_table(methods: list[str], seeds: int, trials: int, batch: int) -> None:
-    space = Space([BLOCK])
-    print("| surface | method | gain over random | worth, random trials | s in ask, median |\n|---|---|---|---|---|")
-    for name, make in SURFACES.items():
-        gains: dict[str, list[float]] = {method: [] for method in methods}
-        seconds: dict[str, list[float]] = {method: [] for method in methods}
-        ladder = {n: [] for n in (60, 120, 240, 480, 1000, 2000)}  # type: dict[int, list[float]]
-        for seed in range(1000, 1000 + seeds):  # seeds that nobody tuned on
-            surface = make(seed)
-            drawn = surface(np.random.default_rng([seed, 9]).random((4000, 30)))
-            spread = float(drawn.std())
-            sixty = float(np.mean([np.random.default_rng([seed, k]).choice(drawn, 60).max() for k in range(200)]))
-            for n, values in ladder.items():
-                best = np.mean([np.random.default_rng([seed, k]).choice(drawn, n).max() for k in range(50)])
-                values.append((float(best) - sixty) / spread)
-            for method in methods:
-                noise = np.random.default_rng([seed, 7])
+def report(raw: Path, trials: int, batch: int) -> str:
+    found = current(read_records(raw))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy"))
+    others = sorted({made_by(method) for _, method in found})
+    lines = [
+        f"{trials} trials, batch {batch}, seeds from {FIRST}; mean [95 % bootstrap interval]; `python -m benchmarks.search`.",
+        f"{processor()}, one thread; Python {platform.python_version()}, {packages}, {', '.join(others)}; commit {commit()}.",
+        "",
+        "| surface | method | seeds | gain over random | worth, random trials | s in ask, median |",
+        "|---|---|---|---|---|---|",
+        *(policy_row(problem, method, rows) for (problem, method), rows in found.items() if problem in SURFACES),
+        "",
+        "| function | method | seeds | best value | s in ask, median |",
+        "|---|---|---|---|---|",
+        *(function_row(problem, method, rows) for (problem, method), rows in found.items() if problem in FUNCTIONS),
+        "",
+        f"One `ask({batch})` of ours on a policy, milliseconds of one core, median (highest) of {ASKS}:",
+        "",
+        "| trials told | ms |",
+        "|---|---|",
+        *(asking_row(told, batch) for told in (60, 300)),
+    ]
+    return "\n".join(lines) + "\n"
 
-                def score(row: Rows, surface: Any = surface, noise: Any = noise, spread: float = spread) -> float:
-                    return float(surface(row[None])[0] + NOISE * spread * noise.normal())
 
-                observed: list[float] = []
+def current(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
+    """{(problem, method): searches by the method as it is now}, in the order of the tables."""
+    order = [(problem, method) for problem in (*SURFACES, *FUNCTIONS) for method in available(list(METHODS))]
+    found = {key: [r for r in records if (r["problem"], r["method"]) == key and r["by"] == made_by(key[1])] for key in order}
+    return {key: rows for key, rows in found.items() if rows}
 
-                def seen(row: Rows, score: Any = score, observed: list[float] = observed) -> float:
-                    observed.append(score(row))
-                    return observed[-1]
 
-                rows, spent = METHODS[method](space, seen, seed, trials, batch)
-                chosen = rows[int(np.argmax(observed))]
-                gains[method].append((float(surface(chosen[None])[0]) - sixty) / spread)
-                seconds[method].append(spent)
-        climb = {n: float(np.mean(values)) for n, values in ladder.items()}
-        for method in methods:
-            worth_it, spent = worth(float(np.mean(gains[method])), climb), float(np.median(seconds[method]))
-            print(f"| {name} | {method} | {interval(gains[method])} | {worth_it} | {spent:.2f} |", flush=True)
+def policy_row(name: str, method: str, rows: list[Record]) -> str:
+    values = [r["value"] for r in rows]
+    climbs = []
+    for r in rows:
+        _, spread, best = policy_problem(name, r["seed"])
+        climbs.append([(best[n] - best[60]) / spread for n in RUNGS])
+    climb = dict(zip(RUNGS, np.mean(climbs, axis=0).tolist(), strict=True))
+    worth_it = worth(float(np.mean(values)), climb)
+    return f"| {name} | {method} | {len(rows)} | {interval(values)} | {worth_it} | {seconds_of(rows)} |"
+
+
+def function_row(name: str, method: str, rows: list[Record]) -> str:
+    return f"| {name} | {method} | {len(rows)} | {interval([r['value'] for r in rows])} | {seconds_of(rows)} |"
+
+
+def seconds_of(rows: list[Record]) -> str:
+    return f"{np.median([r['seconds'] for r in rows]):.2f}"
+
+
+def asking_row(told: int, batch: int) -> str:
+    """Process time, so that waiting for a busy machine does not count."""
+    seconds = []
+    for seed in range(ASKS):
+        searcher, surface = BayesianSearcher(Space([BLOCK]), seed, initial=told), policy_problem("additive", FIRST)[0]
+        for trial, row in zip(searcher.ask(told), searcher._asked, strict=True):
+            searcher.tell(trial.id, float(surface(row[None])[0]))
+        started = time.process_time()
+        searcher.ask(batch)
+        seconds.append(1000 * (time.process_time() - started))
+    return f"| {told} | {np.median(seconds):.0f} ({max(seconds):.0f}) |"
 
 
 def worth(gain: float, climb: dict[int, float]) -> str:
     """The first rung of random trials that is at least as good."""
     return next((f"< {n}" if n == 60 else f"{n}" for n, value in climb.items() if value >= gain), "> 2000")
-
-
-def function_table(methods: list[str], seeds: int, trials: int, batch: int) -> None:
-    print("| function | method | best value | s in ask, median |\n|---|---|---|---|")
-    for name, (f, entries) in FUNCTIONS.items():
-        space = read_space(entries)
-        for method in methods:
-            best, seconds = [], []
-            for seed in range(1000, 1000 + seeds):
-
-                def score(row: Rows, f: Any = f, space: Space = space) -> float:
-                    return float(-f(space.decode(row)))
-
-                rows, spent = METHODS[method](space, score, seed, trials, batch)
-                best.append(min(f(space.decode(row)) for row in rows))
-                seconds.append(spent)
-            print(f"| {name} | {method} | {interval(best)} | {np.median(seconds):.2f} |", flush=True)
 
 
 def interval(values: list[float]) -> str:
@@ -380,18 +462,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help=", ".join(METHODS))
+    parser.add_argument("--methods", nargs="+", default=[m for m in METHODS if m != "skopt GP"], help=", ".join(METHODS))
     parser.add_argument("--only", choices=["policies", "functions"])
+    parser.add_argument("--raw", type=Path, default=Path(__file__).with_suffix(".jsonl"))
+    parser.add_argument("--report", action="store_true", help="only make the tables again from the raw file")
     arguments = parser.parse_args()
-    methods = available(arguments.methods)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-optimize"))
-    print(f"{arguments.seeds} seeds, {arguments.trials} trials, batch {arguments.batch}; mean [95 % bootstrap interval].")
-    print(f"{processor()}, one thread; Python {platform.python_version()}, {packages}; commit {commit()}.\n")
-    if arguments.only != "functions":
-        policy_table(methods, arguments.seeds, arguments.trials, arguments.batch)
-        print()
-    if arguments.only != "policies":
-        function_table(methods, arguments.seeds, arguments.trials, arguments.batch)
+    problems = {"policies": list(SURFACES), "functions": list(FUNCTIONS)}.get(arguments.only, [*SURFACES, *FUNCTIONS])
+    if not arguments.report:
+        seeds = range(FIRST, FIRST + arguments.seeds)
+        run(problems, available(arguments.methods), seeds, arguments.trials, arguments.batch, arguments.raw)
+    write_text(arguments.raw.with_suffix(".md"), report(arguments.raw, arguments.trials, arguments.batch))
 
 
 if __name__ == "__main__":

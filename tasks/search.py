@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from prefect import get_run_logger
 
-from augsearch import datasets, policy, scripts, searchers
+from augsearch import datasets, policy, screening, scripts, searchers
 from augsearch.config import Settings, override
 from augsearch.errors import SearchError
 from augsearch.journal import Journal, read_records
@@ -71,7 +71,8 @@ def _earlier(settings: Settings) -> Earlier | None:
     warm = settings.search.warm_start
     if warm.journal is not None:
         records = read_records(warm.journal)
-        tried = [(r["policy"], r["score"]) for r in records if r.get("policy") and r["score"] is not None]
+        trials = [r for r in records if "trial" in r]  # at full length: a screening's score is of another kind
+        tried = [(r["policy"], r["score"]) for r in trials if r["policy"] and r["score"] is not None]
     elif warm.experiment is not None:
         tried = tracked_policies(warm.experiment)
     else:
@@ -105,15 +106,17 @@ class RunningSearch:
         self.logs = logs
         self.searcher: Searcher = searchers.make(method, settings.search, settings.seed, earlier)
         self.results: dict[int, TrialResult] = {}
+        self.screened: dict[int, TrialResult] = {}
         self._asked: dict[int, Trial] = {}
         self._recorded = {r["trial"]: read_result(r) for r in journal.records if "trial" in r}
+        self._screened_before = {r["screens"]: read_result(r) for r in journal.records if "screens" in r}
         self._confirmed = {(r["confirms"], r["repeat"]): read_result(r) for r in journal.records if "confirms" in r}
         own = settings.search.own_script  # whose images only the script knows
         self._examples = example_images(8) if own else datasets.load_part(paths.DATA, "train").images[:8]
         self._log = get_run_logger()
         self._clock, self._ran, self._failed_in_a_row = time.perf_counter(), 0, 0
-        if self._recorded:
-            count = min(len(self._recorded), settings.search.trials)
+        if begun := self._screened_before or self._recorded:
+            count = min(len(begun), settings.search.trials)
             self._log.info(f"{method}: {count} of {settings.search.trials} trials are in the journal and do not run again")
 
     def run(self) -> None:
@@ -132,7 +135,36 @@ class RunningSearch:
         return trials
 
     def _judge_batch(self, trials: Sequence[Trial]) -> None:
-        """Trials in the journal are read, the others run; then the searcher is told, in order."""
+        """Train them, at full length or as the screening says; then the searcher is told, in order."""
+        if self.settings.search.screen.epochs is None:
+            self._train(trials)
+            told = self.results
+        else:
+            self._screen(trials)
+            told = self.screened
+        for trial in trials:
+            self.searcher.tell(trial.id, told[trial.id].score)
+
+    def _screen(self, trials: Sequence[Trial]) -> None:
+        """A shortened training of each, then the best of them at full length."""
+        for trial in trials:
+            if trial.id in self._screened_before:
+                self.screened[trial.id] = self._screened_before[trial.id]
+            else:
+                call = self._call(f"{self.method} {trial.id} screening", trial, screening.screening_seed(trial))
+                self.slots.add(trial.id, call | {"settings": screening.shortened(call["settings"])})
+        for trial_id, result in self.slots.finished():
+            self._record_screening(self._asked[trial_id], or_failure(result))
+        scores = {trial.id: self.screened[trial.id].score for trial in trials}
+        best = screening.promoted(scores, self.settings.search.screen.promote)
+        # one in the journal was promoted from a smaller last batch, before the search was extended
+        self._train([trial for trial in trials if trial.id in best or trial.id in self._recorded])
+        for trial in trials:
+            if trial.id not in self.results:
+                self._track(trial, self.screened[trial.id])
+
+    def _train(self, trials: Sequence[Trial]) -> None:
+        """Trials in the journal are read, the others run."""
         for trial in trials:
             if trial.id in self._recorded:
                 self._finish(trial, self._recorded[trial.id])
@@ -140,8 +172,6 @@ class RunningSearch:
                 self.slots.add(trial.id, self._call(f"{self.method} {trial.id}", trial, trial.seed))
         for trial_id, result in self.slots.finished():
             self._record(self._asked[trial_id], result)
-        for trial in trials:
-            self.searcher.tell(trial.id, self.results[trial.id].score)
 
     def _judge_as_slots_fall_free(self) -> None:
         """Replay the journal's askings and endings, start again what was running, then keep every slot busy."""
@@ -169,12 +199,21 @@ class RunningSearch:
     def _record(self, trial: Trial, result: TrialResult | BaseException) -> None:
         """A trial that has just ended: to the journal first, then to everybody else."""
         result = or_failure(result)
-        found = trial.policy and policy.to_dict(trial.policy)
-        record = {"trial": trial.id, "seed": trial.seed, **as_record(result), "policy": found, "settings": trial.settings}
-        self.journal.append(record)
-        self._ran += 1
+        self.journal.append({"trial": trial.id, "seed": trial.seed, **as_record(result), **_tried(trial)})
+        self._ran += trial.id not in self.screened
         self._finish(trial, result)
-        self._report(trial, result)
+        self._report(trial, result, "at full length " if trial.id in self.screened else "")
+        self._count_failures(result)
+
+    def _record_screening(self, trial: Trial, result: TrialResult) -> None:
+        seed = screening.screening_seed(trial)
+        self.journal.append({"screens": trial.id, "seed": seed, **as_record(result), **_tried(trial)})
+        self._ran += 1
+        self.screened[trial.id] = result
+        self._report(trial, result, "screened ")
+        self._count_failures(result)
+
+    def _count_failures(self, result: TrialResult) -> None:
         self._failed_in_a_row = self._failed_in_a_row + 1 if result.score is None else 0
         if self._failed_in_a_row >= self.settings.search.failures_in_a_row:
             raise SearchError(
@@ -185,9 +224,10 @@ class RunningSearch:
     def choose(self) -> Outcome:
         """The best few trials again on fresh seeds, then the one with the best mean; the search is then over."""
         confirm = self.settings.search.confirm
-        top = self.searcher.ranking()[: confirm.top if confirm.seeds else 1]
+        top = self._ranking()[: confirm.top if confirm.seeds else 1]
         if not top:
-            reason = next((r.failure for r in self.results.values() if r.failure), "no reason known")
+            results = [*self.screened.values(), *self.results.values()]
+            reason = next((r.failure for r in results if r.failure), "no reason known")
             raise SearchError(f"{self.method}: all {len(self._asked)} trials failed; the first: {reason}")
         pairs = [(i, k) for i in top for k in range(confirm.seeds) if (i, k) not in self._confirmed]
         seeds = {(i, k): training_seed(self.settings.seed, _CONFIRMATION, i, k) for i, k in pairs}
@@ -203,6 +243,13 @@ class RunningSearch:
         }
         chosen = max(top, key=lambda i: float(np.mean(repeats[i]))) if confirm.seeds else top[0]
         return self._conclude(chosen, repeats)
+
+    def _ranking(self) -> list[int]:
+        """Ids, best first; after screening only of the trials that were promoted, by their scores at full length."""
+        if self.settings.search.screen.epochs is None:
+            return self.searcher.ranking()
+        scores = {i: result.score for i, result in self.results.items() if result.score is not None}
+        return sorted(scores, key=lambda i: (-scores[i], i))
 
     def _conclude(self, chosen: int, repeats: dict[int, list[float]]) -> Outcome:
         found, settings = self._asked[chosen].policy, self._asked[chosen].settings
@@ -220,13 +267,22 @@ class RunningSearch:
             tags={"policy": describe(found), "settings": json.dumps(settings)},
         )
         self._log.info(f"{self.method}: chose trial {chosen}: {describe(found)}" + (f"; {settings}" if settings else ""))
-        trials = [
-            {"trial": i, "score": r.score, "seconds": r.seconds, "epochs": r.epochs, "failure": r.failure}
-            for i, r in sorted(self.results.items())
-        ]
         again = [self._confirmed[i, k] for i, scores in repeats.items() for k in range(len(scores))]
         cost = {"trainings": len(again), "epochs": sum(r.epochs for r in again), "seconds": sum(r.seconds for r in again)}
-        return Outcome(found, settings, chosen, trials, repeats, cost)
+        return Outcome(found, settings, chosen, [self._summary(i) for i in sorted(self._asked)], repeats, cost)
+
+    def _summary(self, trial: int) -> dict[str, Any]:
+        """A trial's scores and what its trainings took, screening and full length."""
+        full, screened = self.results.get(trial), self.screened.get(trial)
+        trainings = [r for r in (screened, full) if r]
+        return {
+            "trial": trial,
+            "score": full and full.score,
+            "screened": screened and screened.score,
+            "seconds": sum(r.seconds for r in trainings),
+            "epochs": sum(r.epochs for r in trainings),
+            "failure": next((r.failure for r in (screened, full) if r and r.failure), None),
+        }
 
     def _call(self, name: str, trial: Trial, seed: int) -> dict[str, Any]:
         changes = {} if self.settings.search.own_script else trial.settings
@@ -236,6 +292,10 @@ class RunningSearch:
 
     def _finish(self, trial: Trial, result: TrialResult) -> None:
         self.results[trial.id] = result
+        self._track(trial, result)
+
+    def _track(self, trial: Trial, result: TrialResult) -> None:
+        """A trial that is over, with its last training: a child run, unless it has one."""
         if str(trial.id) in self.tracker.logged:
             return
         found = trial.policy
@@ -246,33 +306,41 @@ class RunningSearch:
             started=result.started,
             seconds=result.seconds,
             params=fixed | {f"params.{name}" if name in fixed else name: value for name, value in trial.settings.items()},
-            metrics={"seconds": result.seconds} | self._scores(result),
+            metrics={"seconds": result.seconds, "epochs": result.epochs} | self._scores(trial, result),
             curves=curve(result.accuracy, self.settings),
             tags={"method": self.method, "kind": "trial"} | _why(result),
             policy=None if found is None else policy.to_dict(found),
             picture=None if found is None else policy_grid(found, self._examples, side=48),
         )
 
-    def _scores(self, result: TrialResult) -> dict[str, float]:
-        """The accuracy, and the objective where that is another; of one's own script, its score."""
-        if result.score is None:
-            return {}
+    def _scores(self, trial: Trial, result: TrialResult) -> dict[str, float]:
+        """The accuracy, and the objective where that is another; a screening's apart, as they do not compare; of one's own
+        script, its score."""
+        measure, screened = self.settings.search.measure, self.screened.get(trial.id)
+        known = {} if screened is None or screened.score is None else {f"screened_{measure}": screened.score}
+        if result is screened or result.score is None:
+            return known
         accuracy = {} if self.settings.search.own_script else {"val_accuracy": result.accuracy[-1]}
-        return accuracy | {f"val_{self.settings.search.measure}": result.score}
+        return known | accuracy | {f"val_{measure}": result.score}
 
-    def _report(self, trial: Trial, result: TrialResult) -> None:
+    def _report(self, trial: Trial, result: TrialResult, how: str = "") -> None:
         """One line for people: how far, how good, how long still."""
         scores = {i: r.score for i, r in self.results.items() if r.score is not None}
-        total, done = self.settings.search.trials, len(self.results)
+        total, done = self.settings.search.trials, len(self.screened or self.results)
         best = max(scores, key=lambda i: scores[i], default=None)
-        now = self._shown(result.score) if result.score is not None else f"failed ({result.failure})"
+        now = f"{how}{self._shown(result.score)}" if result.score is not None else f"failed ({result.failure})"
         so_far = f"best {self._shown(scores[best])} (trial {best})" if best is not None else "none yet"
-        left = (total - done) * (time.perf_counter() - self._clock) / self._ran
+        left = (total - done) * (time.perf_counter() - self._clock) / max(self._ran, 1)
         printed = "".join(f"\n    | {line}" for line in result.output)
         self._log.info(f"{self.method} {done}/{total}: trial {trial.id} {now}; {so_far}; {_minutes(left)} left{printed}")
 
     def _shown(self, score: float) -> str:
         return f"{score:.4g}" if self.settings.search.own_script else f"{100 * score:.1f} %"
+
+
+def _tried(trial: Trial) -> dict[str, Any]:
+    """For the journal."""
+    return {"policy": trial.policy and policy.to_dict(trial.policy), "settings": trial.settings}
 
 
 def curve(accuracy: Sequence[float], settings: Settings) -> dict[str, dict[int, float]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from augsearch.config import Settings, TrainSettings, load
+from augsearch.config import Settings, TrainSettings, load, override
 from augsearch.errors import SettingsError
 from augsearch.recipes import RECIPES
 
@@ -69,6 +69,13 @@ def test_what_ships_is_what_the_defaults_say() -> None:
         ("search.objective", "python 'train.py", "not a command: No closing quotation"),
         ("search.space", {"policy": {"_type": "choice", "_value": [1]}}, "space: policy is what the search calls"),
         ("train.lr", float("nan"), "train.lr: nan; must be"),
+        ("search.screen", {"epochs": 40}, "search.screen.epochs: 40; must be less than train.epochs \\(40\\)"),
+        ("search", {"screen": {"epochs": 9}, "mode": "async"}, "search: screen.epochs: 9; must be null with mode async"),
+        (
+            "search",
+            {"screen": {"epochs": 9}, "space": {"train.epochs": {"_type": "randint", "_value": [5, 9]}}},
+            "search: screen.epochs: 9; must be null where space searches train.epochs",
+        ),
     ],
 )
 def test_one_line_says_what_is_wrong(tmp_path: Path, key: str, value: object, words: str) -> None:
@@ -90,6 +97,13 @@ def test_a_recipe_gives_what_is_not_set_beside_it(tmp_path: Path) -> None:
     train = load(write(tmp_path, "train", {"recipe": "reduced-svhn-wrn-28-10", "epochs": 10, "milestones": [5, 8]})).train
     assert (train.lr, train.weight_decay, train.schedule, train.batch_size) == (0.05, 0.01, "step", 128)
     assert (train.epochs, train.milestones) == (10, (5, 8))
+
+
+def test_settings_of_a_recipe_can_be_replaced_one_by_one() -> None:
+    """As every trial and arm with settings of its own does."""
+    settings = Settings(train=TrainSettings.model_validate({"recipe": "tuun"}))
+    changed = override(settings, {"train.lr": 0.2}).train
+    assert (changed.lr, changed.epochs, changed.precision) == (0.2, 60, "bfloat16")
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from os import killpg
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -43,11 +44,16 @@ def forget(checkout: Checkout) -> None:
     shutil.copy(checkout.root / "empty.db", checkout.root / "mlflow.db")  # making a new one takes seconds
 
 
-def records(checkout: Checkout) -> list[dict[str, object]]:
-    """The finished trials in the journal; a torn last line does not count."""
+def journal(checkout: Checkout) -> list[dict[str, Any]]:
+    """What the journal holds; a torn last line does not count."""
     path = checkout.root / "models/journals/tuun.jsonl"
     lines = path.read_bytes().split(b"\n")[1:-1] if path.exists() else []
-    return [r for r in map(json.loads, lines) if "trial" in r]
+    return [json.loads(line) for line in lines]
+
+
+def records(checkout: Checkout) -> list[dict[str, object]]:
+    """The finished trials in the journal."""
+    return [r for r in journal(checkout) if "trial" in r]
 
 
 def outcome(checkout: Checkout) -> tuple[dict[int, object], int, object]:
@@ -110,6 +116,39 @@ def alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.slow
+def test_screening_promotes_the_best_and_survives_a_kill(fresh: Checkout) -> None:
+    fresh.set_params({"train": {"epochs": 3, "evaluate_every": 3}, "search": {"screen": {"epochs": 2, "promote": 0.5}}})
+    search(fresh)
+    undisturbed = outcome(fresh)
+    lines = journal(fresh)
+    screened = {r["screens"]: r["score"] for r in lines if "screens" in r}
+    assert sorted(screened) == list(range(14))
+    promoted = {r["trial"]: r["score"] for r in lines if "trial" in r}
+    batches = [range(4), range(4, 8), range(8, 12), range(12, 14)]
+    best = [sorted(batch, key=lambda i: (-screened[i], i))[: len(batch) // 2] for batch in batches]
+    assert sorted(promoted) == sorted(i for batch in best for i in batch)
+    confirmed = {r["confirms"] for r in lines if "confirms" in r}
+    assert confirmed == set(sorted(promoted, key=lambda i: (-promoted[i], i))[:2])
+    assert [r["epochs"] for r in lines] == [2 if "screens" in r else 3 for r in lines]
+    trials = json.loads((fresh.root / "models/search.json").read_text())["tuun"]["trials"]
+    assert [t["epochs"] for t in trials] == [2 + 3 * (i in promoted) + 3 * (i in confirmed) for i in range(14)]
+    assert sum(t["epochs"] for t in trials) == sum(r["epochs"] for r in lines)
+
+    forget(fresh)
+    kill_while_searching(fresh, after=3, delay=0.05)
+    killed = len(journal(fresh))
+    assert killed < len(lines)
+    search(fresh)
+    assert outcome(fresh) == undisturbed
+    assert sorted(map(what, journal(fresh))) == sorted(map(what, lines))  # nothing ran twice
+
+
+def what(record: dict[str, Any]) -> tuple[Any, ...]:
+    """Which training a record is of."""
+    return record.get("screens", -1), record.get("trial", -1), record.get("confirms", -1), record.get("repeat", -1)
 
 
 @pytest.mark.slow
