@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 
 from augsearch.config import load
 from tasks.errors import mendable
+from tasks.report import report
 from tasks.tabulate import evaluate, publish
 
 
@@ -13,8 +14,10 @@ from tasks.tabulate import evaluate, publish
 @mendable
 def tabulate(params: str = "params.yaml") -> None:
     settings = load(params)
-    table = publish(evaluate(settings), settings)
-    get_run_logger().info(f"the table, with its curves and pictures in reports/:\n{table}")
+    scores = evaluate(settings)
+    table = publish(scores, settings)
+    report(scores, table, settings, params)
+    get_run_logger().info(f"the table, with its report in reports/index.html:\n{table}")
 
 
 if __name__ == "__main__":  # the same as `python -m flows tabulate`, which starts its slots a little faster
