@@ -14,9 +14,8 @@ from tasks.tabulate import evaluate, publish
 @mendable
 def tabulate(params: str = "params.yaml") -> None:
     settings = load(params)
-    scores = evaluate(settings)
-    table = publish(scores, settings)
-    report(scores, table, settings, params)
+    table = publish(evaluate(settings), settings)
+    report(table, settings, params)
     get_run_logger().info(f"the table, with its report in reports/index.html:\n{table}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from prefect import task
@@ -32,13 +33,13 @@ FIGURES = paths.REPORTS / "figures"
 
 
 @task(cache_policy=NO_CACHE)
-def report(scores: pd.DataFrame, table: str, settings: Settings, params: str) -> None:
+def report(table: str, settings: Settings, params: str) -> None:
     """Write reports/index.html and reports/figures/, and show them in Prefect and in the table's MLflow run.
 
-    scores: of every retrained model. table: the results in Markdown. params: the settings' file.
+    table: the results in Markdown. params: the settings' file.
     """
     card = datasets.load_card(paths.DATA / "card.json")
-    evidence = _gather(scores, settings, Path(params).read_text(), card)
+    evidence = _gather(settings, Path(params).read_text(), card)
     parts = sections(evidence)
     write_text(PAGE, render(evidence, parts))
     files = _draw(evidence, parts)
@@ -50,13 +51,13 @@ def report(scores: pd.DataFrame, table: str, settings: Settings, params: str) ->
     tracker.finish()
 
 
-def _gather(scores: pd.DataFrame, settings: Settings, params: str, card: Card) -> Evidence:
+def _gather(settings: Settings, params: str, card: Card) -> Evidence:
     train = datasets.load_part(paths.DATA, "train")
     return Evidence(
         card=card,
         settings=settings,
         params=params,
-        scores=scores,
+        scores=pd.read_csv(paths.REPORTS / "scores.csv"),
         results=pd.read_csv(paths.REPORTS / "results.csv"),
         searches=tuple(_search(method, found["trials"]) for method, found in json.loads(paths.SEARCHES.read_text()).items()),
         images=examples(train.images, train.labels),
@@ -65,15 +66,16 @@ def _gather(scores: pd.DataFrame, settings: Settings, params: str, card: Card) -
     )
 
 
-def _search(method: str, trials: list[dict[str, object]]) -> Search:
+def _search(method: str, trials: list[dict[str, Any]]) -> Search:
+    """trials: as models/search.json has them. A population's trials have no policy each, and are in no record by themselves."""
     records = {r["trial"]: r for r in read_records(paths.JOURNALS / f"{method}.jsonl") if "trial" in r}
-    tried = [records[trial["trial"]] for trial in trials]
+    tried = [records.get(trial["trial"], {}).get("policy") for trial in trials]
     file = paths.POLICIES / f"{method}.json"
     return Search(
         method=method,
-        scores=tuple(None if r["score"] is None else 100 * r["score"] for r in tried),
-        seconds=tuple(r["seconds"] for r in tried),
-        policies=tuple(from_dict(r["policy"]) if r.get("policy") else None for r in tried),
+        scores=tuple(None if trial["score"] is None else 100 * trial["score"] for trial in trials),
+        seconds=tuple(trial["seconds"] for trial in trials),
+        policies=tuple(data and from_dict(data) for data in tried),
         found=load_policy(file) if file.exists() else None,
     )
 

@@ -27,6 +27,7 @@ from augsearch.files import write_text
 from augsearch.journal import Journal, read_records
 from augsearch.pictures import describe, policy_grid
 from augsearch.policy import Policy
+from augsearch.report.importance import strengths
 from augsearch.searchers import Earlier, Searcher, Trial
 from augsearch.searchers.base import training_seed
 from augsearch.trials import TrialResult, as_record, training_fingerprint
@@ -241,13 +242,18 @@ class RunningSearch:
             name=f"{self.method} {trial.id}",
             started=result.started,
             seconds=result.seconds,
-            params=fixed | trial.settings,
+            params=fixed | trial.settings | self._strengths(found),
             metrics={"seconds": result.seconds} | self._scores(result),
             curves={"epoch_val_accuracy": result.accuracy},
             tags={"method": self.method, "kind": "trial"} | ({"failure": result.failure} if result.failure else {}),
             policy=None if found is None else policy.to_dict(found),
             picture=None if found is None else policy_grid(found, self._examples, side=48),
         )
+
+    def _strengths(self, found: Policy | None) -> dict[str, float]:
+        """How strongly the policy uses each operation: numbers, so that MLflow can draw trials as parallel coordinates."""
+        used = {} if found is None else strengths(found)
+        return {f"strength.{name.replace(':', '.')}": round(used.get(name, 0.0), 3) for name in self.settings.search.operations}
 
     def _scores(self, result: TrialResult) -> dict[str, float]:
         """The accuracy, and the objective where that is another."""

@@ -27,6 +27,13 @@ ARTIFACTS = Path("mlartifacts")
 _PARENT = "mlflow.parentRunId"
 _FINGERPRINT = "augsearch.fingerprint"
 _TRIAL = "augsearch.trial"
+_KIND = "mlflow.experimentKind"  # without it, MLflow's page shows traces of language models first
+_NOTE = "mlflow.note.content"
+NOTE = """**search METHOD**: a search; its children are the trials. `tags.method = 'tuun' and tags.kind = 'trial'` in the search
+box lists them: the column *policy* says what was tried, *val_accuracy* how good it was. As parallel coordinates (chart view),
+`strength.Rotate` is how strongly a policy rotates: probability x magnitude, summed.
+
+**retrain**: the models of the table, a child for each. **table**: the results; its artifact *index.html* is the report."""
 
 
 def _mlflow() -> Any:
@@ -86,7 +93,9 @@ class Tracker:
         if found is not None:
             return str(found.experiment_id)
         ARTIFACTS.mkdir(exist_ok=True)
-        return str(self._client.create_experiment(name, artifact_location=ARTIFACTS.resolve().as_uri()))
+        return str(
+            self._client.create_experiment(name, ARTIFACTS.resolve().as_uri(), {_KIND: "custom_model_development", _NOTE: NOTE})
+        )
 
     def _find(self, condition: str) -> list[Run]:
         runs: list[Run] = []

@@ -46,8 +46,11 @@ def dots(
     """
     most = max(len(row.marks) for row in rows)
     height = 16 + 9 * most
-    top = _TOP + (20 if legend else 0)
     left = 12 + max(width_of(shortened(row.label, 30)) for row in rows)
+    top = _TOP
+    if legend:
+        left_of_legend = left if _fits_one_line(legend, left) else 4.0
+        top += 20 if _fits_one_line(legend, left_of_legend) else 18 * len(legend) + 4
     right = WIDTH - 8 - max(width_of(row.text) for row in rows)
     bottom = top + height * len(rows)
     drawing = Drawing(WIDTH, bottom + _AXIS, description)
@@ -57,7 +60,7 @@ def dots(
     if zero:
         drawing.line(x(0), top, x(0), bottom, "zero")
     if legend:
-        _legend(drawing, legend, left)
+        _legend(drawing, legend, left_of_legend)
     for i, row in enumerate(rows):
         middle = top + height * (i + 0.5)
         drawing.text(left - 6, middle + 4, shortened(row.label, 30), "strong" if row.strong else "", "end")
@@ -84,7 +87,7 @@ class Line:
 def steps(lines: Sequence[Line], x_axis: str, y_axis: str, description: str) -> str:
     """Lines in steps, each with its name at its end. Bands are cut off where they leave the lines' part of the axis."""
     bottom, left = 230, 40
-    right = WIDTH - 8 - 1.15 * max(width_of(line.label) for line in lines)  # names are bold
+    right = WIDTH - 8 - 1.15 * max(width_of(shortened(line.label)) for line in lines)  # names are bold
     drawing = Drawing(WIDTH, bottom + _AXIS, description)
     x = Scale(0.0, max(float(line.x[-1]) for line in lines), left, right)
     highs = [float(line.high.max()) for line in lines if line.high is not None]
@@ -101,7 +104,7 @@ def steps(lines: Sequence[Line], x_axis: str, y_axis: str, description: str) -> 
     for line in lines:
         drawing.path(_stairs(line.x, line.y, x, y), f"line s{line.series}")
     for line, height in zip(lines, _apart([y(float(line.y[-1])) for line in lines], 15), strict=True):
-        drawing.text(right + 6, height + 4, line.label, f"named strong s{line.series}")
+        drawing.text(right + 6, height + 4, shortened(line.label), f"named strong s{line.series}")
     return str(drawing)
 
 
@@ -170,10 +173,17 @@ def _horizontal_axis(drawing: Drawing, x: Scale, top: float, bottom: float, name
 
 
 def _legend(drawing: Drawing, legend: Mapping[int, str], x: float) -> None:
-    for series, name in legend.items():
-        drawing.circle(x + 4, _TOP + 5, 4, f"dot s{series}")
-        drawing.text(x + 13, _TOP + 9, name)
-        x += 30 + width_of(name)
+    """A line for each name, or all in one where they fit."""
+    beside = _fits_one_line(legend, x)
+    for i, (series, name) in enumerate(legend.items()):
+        y = _TOP + 5 + (0 if beside else 18 * i)
+        drawing.circle(x + 4, y, 4, f"dot s{series}")
+        drawing.text(x + 13, y + 4, shortened(name, 40))
+        x += (30 + width_of(name)) if beside else 0
+
+
+def _fits_one_line(legend: Mapping[int, str], x: float) -> bool:
+    return x + sum(30 + width_of(name) for name in legend.values()) < WIDTH
 
 
 def _stairs(xs: Floats, ys: Floats, x: Scale, y: Scale) -> list[tuple[float, float]]:

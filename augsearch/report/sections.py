@@ -135,11 +135,11 @@ def _optimism(evidence: Evidence) -> Section | None:
         for _, row in frame.iterrows()
     )
     text = [
-        "The best of many noisy scores promises too much; optimism is by how much the sealed test fell short of it."
+        "The best of many noisy scores promises too much; optimism is by how much the sealed test fell short of it.",
+        "Scores are in percent.",
     ]
     if "originals_rule" in columns:
-        text.append("The originals' rule takes the best test score over all epochs and trials: what it would have claimed.")
-    text[0] += " Scores in percent."
+        text[1] += " The originals' rule takes the best test score over all epochs and trials: what it would have claimed."
     table = Table(("search", *(head[column] for column in columns)), rows)
     return Section("What the searches promised", tuple(text), tables=(table,))
 
@@ -200,9 +200,11 @@ def _mistakes(evidence: Evidence) -> Section | None:
 def _cost(evidence: Evidence) -> Section:
     head = {
         "search_trials": ("trials", "{:,.0f}"),
+        "search_confirmations": ("confirmations", "{:,.0f}"),
         "search_epochs": ("epochs searched", "{:,.0f}"),
         "search_seconds": ("device-seconds searched", "{:,.0f}"),
         "n": ("trainings", "{:,.0f}"),
+        "training_epochs": ("epochs a training", "{:,.0f}"),
         "training_seconds": ("device-seconds a training", "{:,.1f}"),
     }
     frame = evidence.results
