@@ -75,7 +75,7 @@ def _result(evidence: Evidence) -> Section:
         text=(
             note,
             f"Each arm was trained {count} times on seeds that no search had used. "
-            "The test part was read once, after every policy was fixed.",
+            "The test part was read after every policy was fixed.",
         ),
         tables=(_scores_table(evidence, rows),),
         figures=tuple(figures.results(evidence, dataset) for dataset in by_measure[objective]),
@@ -113,7 +113,7 @@ def _searches(evidence: Evidence) -> Section | None:
     if any(search.method == "random" for search in evidence.searches):
         text.append(
             f"The band is luck: where the best of so many random trials lies in {100 * evidence.settings.table.confidence:g} % "
-            "of repetitions, by random search's own trials. A search is worth its cost where it leaves the band."
+            "of repetitions, by random search's own trials. A curve inside the band may have been lucky."
         )
     return Section("The searches", tuple(text), figures=tuple(curves))
 
