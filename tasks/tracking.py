@@ -29,8 +29,8 @@ _FINGERPRINT = "augsearch.fingerprint"
 _TRIAL = "augsearch.trial"
 _KIND = "mlflow.experimentKind"  # without it, MLflow's page shows traces of language models first
 _NOTE = "mlflow.note.content"
-NOTE = """**search METHOD**: a search; its children are the trials. Search for `tags.method = 'tuun' and tags.kind = 'trial'` and sort
-by *val_accuracy*: the column *policy* says what was tried. Ticked and compared, trials make parallel coordinates;
+NOTE = """**search METHOD**: a search; its children are the trials. Search for `tags.method = 'tuun' and tags.kind = 'trial'`
+and sort by *val_accuracy*: the column *policy* says what was tried. Ticked and compared, trials make parallel coordinates;
 `strength.Rotate` is how strongly a policy rotates: probability x magnitude, summed.
 
 **retrain**: the models of the table, a child for each. **table**: the results; its artifact *index.html* is the report."""
