@@ -18,7 +18,7 @@ from augsearch.datasets import Card
 from augsearch.files import write_text
 from augsearch.journal import read_records
 from augsearch.pictures import picture
-from augsearch.policy import from_dict, load_policy
+from augsearch.policy import Policy, Schedule, from_dict, load_policy
 from augsearch.provenance import provenance
 from augsearch.report.evidence import Evidence, Search
 from augsearch.report.page import render
@@ -75,9 +75,14 @@ def _search(method: str, trials: list[dict[str, Any]]) -> Search:
         method=method,
         scores=tuple(None if trial["score"] is None else 100 * trial["score"] for trial in trials),
         seconds=tuple(trial["seconds"] for trial in trials),
-        policies=tuple(data and from_dict(data) for data in tried),
-        found=load_policy(file) if file.exists() else None,
+        policies=tuple(_searched(from_dict(data)) if data else None for data in tried),
+        found=_searched(load_policy(file)) if file.exists() else None,
     )
+
+
+def _searched(item: object) -> Policy | Schedule:
+    assert isinstance(item, Policy | Schedule)  # searches find nothing else
+    return item
 
 
 def _read(path: Path) -> pd.DataFrame | None:
