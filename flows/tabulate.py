@@ -9,6 +9,7 @@ from augsearch.config import load
 from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
 from tasks.originals import claims
+from tasks.report import report
 from tasks.script_table import publish_script
 from tasks.slots import free_slots
 from tasks.tabulate import evaluate, publish
@@ -23,7 +24,8 @@ def tabulate(params: str = "params.yaml") -> None:
     else:
         originals = claims(settings, free_slots(settings.slots)) if settings.table.originals_rule else {}
         table = publish(evaluate(settings), originals, settings)
-    get_run_logger().info(f"the table, with its curves and pictures in reports/:\n{table}")
+        report(table, settings, params)
+    get_run_logger().info(f"the table, with its report in reports/index.html:\n{table}")
 
 
 if __name__ == "__main__":  # the same as `python -m flows tabulate`, which starts its slots a little faster

@@ -136,7 +136,7 @@ class Retraining:
         record, found = self.records[arm, repeat], self.policies[arm]
         self.tracker.child(
             f"{arm} {repeat} {self.marks[arm][:8]}",
-            name=f"{arm} {repeat}",
+            name=f"retrain {arm} {repeat}",
             started=record["started"],
             seconds=record["seconds"],
             params={"arm": arm, "seed": record["seed"], "policy": describe(found)},

@@ -25,6 +25,7 @@ from augsearch.errors import SearchError
 from augsearch.journal import Journal, read_records
 from augsearch.pictures import describe, example_images, policy_grid
 from augsearch.policy import Policy
+from augsearch.report.importance import strengths
 from augsearch.script_trial import script_fingerprint
 from augsearch.searchers import Earlier, Searcher, Trial
 from augsearch.searchers.base import training_seed
@@ -305,13 +306,22 @@ class RunningSearch:
             name=f"{self.method} {trial.id}",
             started=result.started,
             seconds=result.seconds,
-            params=fixed | {f"params.{name}" if name in fixed else name: value for name, value in trial.settings.items()},
+            params=fixed
+            | {f"params.{name}" if name in fixed else name: value for name, value in trial.settings.items()}
+            | self._strengths(found),
             metrics={"seconds": result.seconds, "epochs": result.epochs} | self._scores(trial, result),
             curves=curve(result.accuracy, self.settings),
             tags={"method": self.method, "kind": "trial"} | _why(result),
             policy=None if found is None else policy.to_dict(found),
             picture=None if found is None else policy_grid(found, self._examples, side=48),
         )
+
+    def _strengths(self, found: Policy | None) -> dict[str, float]:
+        """How strongly the policy uses each operation: numbers, so that MLflow can draw trials as parallel coordinates."""
+        if found is None:
+            return {}
+        used = strengths(found)
+        return {f"strength.{name.replace(':', '.')}": round(used.get(name, 0.0), 3) for name in self.settings.search.operations}
 
     def _scores(self, trial: Trial, result: TrialResult) -> dict[str, float]:
         """The accuracy, and the objective where that is another; a screening's apart, as they do not compare; of one's own

@@ -30,6 +30,13 @@ _PARENT = "mlflow.parentRunId"
 _FINGERPRINT = "augsearch.fingerprint"
 _TRIAL = "augsearch.trial"
 _UNNAMEABLE = re.compile(r"[^\w.\- :]")  # what MLflow refuses in a name
+_KIND = "mlflow.experimentKind"  # without it, MLflow's page shows traces of language models first
+_NOTE = "mlflow.note.content"
+NOTE = """**search METHOD**: a search; its children are the trials. Search for `tags.method = 'tuun' and tags.kind = 'trial'`
+and sort by *val_accuracy*: the column *policy* says what was tried. Ticked and compared, trials make parallel coordinates;
+`strength.Rotate` is how strongly a policy rotates: probability x magnitude, summed.
+
+**retrain**: the models of the table, a child for each. **table**: the results; its artifact *index.html* is the report."""
 
 
 def _mlflow() -> Any:
@@ -95,7 +102,9 @@ class Tracker:
         if found is not None:
             return str(found.experiment_id)
         ARTIFACTS.mkdir(exist_ok=True)
-        return str(self._client.create_experiment(name, artifact_location=ARTIFACTS.resolve().as_uri()))
+        return str(
+            self._client.create_experiment(name, ARTIFACTS.resolve().as_uri(), {_KIND: "custom_model_development", _NOTE: NOTE})
+        )
 
     def _find(self, condition: str) -> list[Run]:
         runs: list[Run] = []

@@ -1,5 +1,6 @@
 """Real things for tests: a checkout of one's own, a Prefect server on loopback."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -57,6 +59,13 @@ class Checkout:
             return subprocess.Popen(
                 command, cwd=self.root, env=self.environment, stdout=file, stderr=file, start_new_session=True
             )
+
+    def ask(self, path: str) -> Any:
+        """What the Prefect server lists there."""
+        head = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.environment["PREFECT_API_URL"] + path, b"{}", head)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
 
     def set_params(self, changes: dict[str, object]) -> None:
         path = self.root / "params.yaml"

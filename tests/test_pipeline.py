@@ -2,11 +2,11 @@
 
 import csv
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import mlflow
-import numpy as np
 import pytest
 
 from augsearch.policy import Policy, load_policy
@@ -84,6 +84,23 @@ def test_the_originals_rule_goes_on_where_it_was_stopped(reproduced: Checkout) -
         params.write_text(kept)
 
 
+def test_the_report_is_made_and_shown_everywhere(reproduced: Checkout) -> None:
+    reports = reproduced.root / "reports"
+    figures = {file.name for file in (reports / "figures").iterdir()}
+    assert {"search-trials.svg", "policy-tuun.png", "policy-random.png"} <= figures
+    page = (reports / "index.html").read_text()
+    assert page.count("<svg") == len([name for name in figures if name.endswith(".svg")])
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    (table,) = client.search_runs([experiment.experiment_id], "tags.kind = 'table'")
+    assert "index.html" in {file.path for file in client.list_artifacts(table.info.run_id)}
+    assert {Path(file.path).name for file in client.list_artifacts(table.info.run_id, "figures")} == figures
+    shown = {artifact["key"]: artifact for artifact in reproduced.ask("/artifacts/filter")}
+    assert "has the highest mean test accuracy" in shown["report"]["data"]
+    assert shown["figure-policy-tuun"]["data"].startswith("data:image/png;base64,")
+
+
 def test_policies_can_be_taken_away(reproduced: Checkout) -> None:
     found = load_policy(reproduced.root / "models/policies/tuun.json")
     appended = load_policy(reproduced.root / "models/arms/tuun+etp.json")
@@ -107,18 +124,20 @@ def test_every_trial_is_tracked(reproduced: Checkout) -> None:
     trial = next(run for run in runs if run.data.tags["kind"] == "trial")
     assert {"policy", "seed", "trial"} <= set(trial.data.params)
     assert {"val_accuracy", "seconds"} <= set(trial.data.metrics)
+    assert float(trial.data.params["strength.Rotate"]) >= 0  # a number for parallel coordinates
     assert len(client.get_metric_history(trial.info.run_id, "epoch_val_accuracy")) == 2
     assert {file.path for file in client.list_artifacts(trial.info.run_id)} == {"policy.json", "policy.png"}
 
 
-def test_the_champion_can_be_loaded(reproduced: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    mlflow.set_tracking_uri(f"sqlite:///{reproduced.root}/mlflow.db")
-    client = mlflow.MlflowClient()
+def test_the_champion_can_be_loaded(reproduced: Checkout) -> None:
+    """By the three lines of the README."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (lines,) = re.findall(r"```python\n(import mlflow\n.*?)```", readme, re.DOTALL)
+    use = "import numpy, torch; images = torch.from_numpy(numpy.load('data/val_images.npy')); print(tuple(model(images).shape))"
+    assert reproduced.run("python", "-c", lines + use).stdout.strip() == "(600, 10)"
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.root}/mlflow.db")
     version = client.get_model_version_by_alias("augsearch-digits", "champion")
-    signature = mlflow.models.get_model_info(version.source).signature
-    assert signature.inputs.inputs[0].shape == (-1, 3, 16, 16)
-    assert signature.inputs.inputs[0].type == np.uint8
+    assert version.tags["arm"] in ("none", "etp", "random", "tuun", "tuun+etp")
 
 
 def test_nothing_changed_nothing_runs(reproduced: Checkout) -> None:

@@ -1,0 +1,33 @@
+"""Sections -> the page: one HTML file with its styles, drawings and pictures inside, and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from augsearch.report import svg
+from augsearch.report.evidence import Evidence
+from augsearch.report.sections import Section, lead
+
+
+def render(evidence: Evidence, parts: Sequence[Section]) -> str:
+    """The whole page. All text is escaped; drawings, which escape by themselves, and styles go in as they are."""
+    environment = Environment(
+        loader=PackageLoader("augsearch.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = environment.loader
+    assert source is not None
+    style = source.get_source(environment, "page.css")[0]
+    return environment.get_template("page.html").render(
+        title=evidence.card.name,
+        lead=lead(evidence),
+        sections=parts,
+        style=Markup(svg.CSS + style),
+        drawing=Markup,
+    )

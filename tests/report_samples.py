@@ -1,0 +1,103 @@
+"""What a report is made of, made up: two searches whose truth is known, a schedule, and names that would run as a script."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from augsearch.config import load
+from augsearch.datasets import Card
+from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy
+from augsearch.report.evidence import Evidence, Search
+
+ROOT = Path(__file__).parent.parent
+EVIL = "<script>alert(1)</script>"
+CLASSES = ("bolt", EVIL, "0", "a class with a name that is rather longer than any chart can show")
+OPERATIONS = ("Rotate", "Invert", "Equalize", "Color", "ShearX", "Posterize", "Solarize", "Contrast", "Brightness")
+ROTATE = 4.0  # points that a policy with Rotate gains
+
+
+def random_policy(rng: np.random.Generator) -> Policy:
+    slots = [Operation(str(name), float(rng.uniform(0.1, 1)), float(rng.uniform(0.1, 1))) for name in rng.choice(OPERATIONS, 4)]
+    return Policy((SubPolicy((slots[0], slots[1])), SubPolicy((slots[2], slots[3]))))
+
+
+def search(method: str, trials: int, seed: int) -> Search:
+    """Trials whose score is 80 %, plus `ROTATE` with Rotate, plus noise; the second one failed."""
+    rng = np.random.default_rng(seed)
+    policies = [random_policy(rng) for _ in range(trials)]
+    rotated = [any(o.name == "Rotate" for s in p.sub_policies for o in s.operations) for p in policies]
+    scores: list[float | None] = [80 + ROTATE * used + float(rng.normal(0, 2)) for used in rotated]
+    scores[1] = None
+    return Search(method, tuple(scores), tuple(rng.uniform(1, 2, trials).tolist()), tuple(policies), policies[0])
+
+
+def evidence(*, whole: bool = True) -> Evidence:
+    """whole: with the tables that other parts of the tabulation make."""
+    rng = np.random.default_rng(0)
+    card = Card(
+        name="parts & bolts",
+        source="made up",
+        classes=CLASSES,
+        channels=3,
+        height=12,
+        width=12,
+        mean=(0.5,) * 3,
+        std=(0.2,) * 3,
+        counts={"train": (9,) * 4, "val": (9,) * 4, "test": (9,) * 4},
+        fingerprint="0123456789abcdef" * 4,
+    )
+    arms = {"none": ("No Aug", 0.80), "random": ("Random search", 0.84), "tuun": (f"Tuun {EVIL}", 0.87)}
+    rows = [(arm, k, mean + 0.01 * (k - 2)) for arm, (_, mean) in arms.items() for k in range(5)]
+    scores = pd.DataFrame([{"dataset": card.name, "arm": arm, "repeat": k, "test_accuracy": score} for arm, k, score in rows])
+    results = pd.DataFrame(
+        [
+            {"dataset": card.name, "arm": arm, "label": label, "n": 5, "search_trials": 30, "search_seconds": 4321.0}
+            for arm, (label, _) in arms.items()
+        ]
+    )
+    policies = [random_policy(rng) for _ in range(3)]
+    schedule = Schedule(tuple(Segment(4, policy) for policy in policies))
+    return Evidence(
+        card=card,
+        settings=load(ROOT / "params.yaml"),
+        params=f"seed: 0  # {EVIL}\n",
+        scores=scores,
+        results=results,
+        searches=(
+            search("tuun", 30, 1),
+            search("random", 30, 2),
+            Search("pba", (81.0, 83.0), (30.0, 31.0), (None, None), schedule),
+        ),
+        images=rng.integers(0, 256, (8, 3, 12, 12), np.uint8),
+        origin={"commit": "0123456789ab", "hardware": "an abacus"},
+        **(_tables(card) if whole else {}),
+    )
+
+
+def _tables(card: Card) -> dict[str, pd.DataFrame]:
+    base = {"dataset": card.name}
+    points = [
+        ("random", "none", 4.0, 3.0, 5.0, 0.001),
+        ("tuun", "none", 7.0, 6.0, 8.0, 0.001),
+        ("tuun", "random", 0.3, -1, 2, 0.6),
+    ]
+    differences = [
+        {**base, "arm": a, "against": b, "difference": d, "low": low, "high": high, "p_holm": p, "measure": "accuracy"}
+        | {"sentence": f"{a} and {b} differ by {d} points, n = 5"}
+        for a, b, d, low, high, p in points
+    ]
+    optimism = [{**base, "method": "tuun", "best_validation": 89.0, "confirmed": 88.0, "test": 87.1, "optimism": 1.9}]
+    confusion = [
+        {**base, "arm": arm, "true": a, "predicted": b, "count": 30 if a == b else 5}
+        for arm in ("none", "tuun")
+        for a in CLASSES
+        for b in CLASSES
+    ]
+    recall = [
+        {**base, "arm": arm, "class": name, "recall": 60.0 + gain, "low": 55.0 + gain, "high": 65.0 + gain}
+        for arm, gain in (("none", 0.0), ("tuun", 9.0))
+        for name in CLASSES
+    ]
+    frames = {"differences": differences, "optimism": optimism, "confusion": confusion, "recall": recall}
+    return {name: pd.DataFrame(rows) for name, rows in frames.items()}
