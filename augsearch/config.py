@@ -273,7 +273,7 @@ class PopulationSettings(Section):
 
 
 class SearchSettings(Section):
-    methods: tuple[Method, ...] = METHODS
+    methods: tuple[Method, ...] = ("tuun", "random")
     objective: str = "accuracy"
     """What a trial's score is, on the validation part: a name of `augsearch.objectives`; or your own training script, which
     gives the score: a function, `my_module:train`, or a command, `python train.py` (`augsearch.scripts`)."""

@@ -66,8 +66,8 @@ def _leave_empty(table: str, note: str) -> None:
     for name in ("differences", "optimism", "confusion", "recall"):
         write_text(paths.REPORTS / f"{name}.csv", "")
     (paths.REPORTS / "figures").mkdir(parents=True, exist_ok=True)
-    page = f"<!doctype html><meta charset=utf-8><title>augsearch</title><pre>{html.escape(table)}</pre><p>{html.escape(note)}</p>\n"
-    write_text(paths.REPORTS / "index.html", page)
+    said = f"<pre>{html.escape(table)}</pre><p>{html.escape(note)}</p>"
+    write_text(paths.REPORTS / "index.html", f"<!doctype html><meta charset=utf-8><title>augsearch</title>{said}\n")
 
 
 def _table(name: str, estimates: Mapping[str, Estimate]) -> str:
