@@ -119,6 +119,7 @@ def alive(group: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_screening_promotes_the_best_and_survives_a_kill(fresh: Checkout) -> None:
     fresh.set_params({"train": {"epochs": 3, "evaluate_every": 3}, "search": {"screen": {"epochs": 2, "promote": 0.5}}})
     search(fresh)
