@@ -247,6 +247,8 @@ class PopulationSettings(Section):
     """How it is trained; null: as `train` says. `train.evaluate_every` counts for nothing: a round ends with a look."""
     operations: tuple[str, ...] = PBA_OPERATIONS
     """Each stands in a policy twice."""
+    explore: Literal["pba", "pb2"] = "pba"
+    """How a copied policy is changed: at random, as published; or the most promising of several such changes."""
     expert: bool = False
     """Images go through the expert policy first."""
     together: int = Field(1, ge=1)

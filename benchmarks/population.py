@@ -41,11 +41,11 @@ MEMBERS, EPOCHS = 16, 3
 # network, side of the images, training and validation images (fewer where a round takes long), batch
 CASES = {
     "small": (NetworkSettings(), 16, 200, 600, 50),
-    "resnet9 (16)": (NetworkSettings(name="resnet9", width=16), 32, 256, 256, 128),
-    "wrn-16-1": (NetworkSettings(name="wrn-16-1"), 32, 256, 256, 128),
-    "wrn-40-2": (NetworkSettings(name="wrn-40-2"), 32, 128, 128, 128),
+    "resnet9 (16)": (NetworkSettings(name="resnet9", width=16), 32, 128, 128, 64),
+    "wrn-16-1": (NetworkSettings(name="wrn-16-1"), 32, 128, 128, 64),
+    "wrn-40-2": (NetworkSettings(name="wrn-40-2"), 32, 64, 64, 32),
 }
-VARIANTS = {"as published": {}, "a third of the validation part": {"validation": 200}}
+VARIANTS = {"as published": {}, "a third of the validation part": {"validation": 200}, "PB2": {"explore": "pb2"}}
 
 
 def _policy(seed: int) -> Policy:

@@ -33,7 +33,14 @@ COPIED = (
 TINY = {
     "network": {"width": 4},
     "train": {"epochs": 2},
-    "search": {"trials": 6, "batch": 4, "initial": 4, "sub_policies": 2, "confirm": {"top": 2, "seeds": 1}},
+    "search": {
+        "pba": {"members": 4, "interval": 1, "together": 2, "train": {"epochs": 2}},
+        "trials": 6,
+        "batch": 4,
+        "initial": 4,
+        "sub_policies": 2,
+        "confirm": {"top": 2, "seeds": 1},
+    },
     "retrain": {"seeds": 2},
 }
 

@@ -135,6 +135,27 @@ def test_only_copies_explore() -> None:
         assert same == (source is None)
 
 
+def test_a_bandit_finds_what_pays_where_chance_does_not() -> None:
+    """Every round, a policy gains by how strongly it rotates, and loses by how strongly it inverts."""
+
+    def end(bandit: bool, seed: int) -> float:
+        space = PbaSpace(("Rotate", "Invert", "Color", "Brightness", "Contrast"))
+        searcher = PopulationSearcher(space, seed, members=8, epochs=25, interval=1, bandit=bandit)
+        rng = np.random.default_rng(seed)
+        while trials := searcher.ask(8):
+            for trial in trials:
+                before = 0.0 if trial.parent is None else searcher.told[trial.parent]
+                features = space.features(searcher.levels[trial.id][None])[0]
+                assert before is not None
+                searcher.tell(trial.id, before + features[5] - features[6] + rng.normal(0, 0.1))
+        best = searcher.told[searcher.ranking()[0]]
+        assert best is not None
+        return best
+
+    gains = [end(True, seed) - end(False, seed) for seed in range(6)]
+    assert np.mean(gains) > 2 * np.std(gains) / np.sqrt(6)
+
+
 def test_a_round_waits_for_the_one_before() -> None:
     searcher = PopulationSearcher(SPACE, 0, members=4, epochs=6, interval=3)
     first = searcher.ask(3) + searcher.ask(3)

@@ -47,7 +47,12 @@ def _pba(space: Space, seed: int, settings: SearchSettings, earlier: Earlier | N
     pba = settings.pba
     assert pba.train is not None  # `Settings.population` fills it in
     return PopulationSearcher(
-        PbaSpace(pba.operations), seed, members=pba.members, epochs=pba.train.epochs, interval=pba.interval
+        PbaSpace(pba.operations),
+        seed,
+        members=pba.members,
+        epochs=pba.train.epochs,
+        interval=pba.interval,
+        bandit=pba.explore == "pb2",
     )
 
 
