@@ -43,7 +43,6 @@ CASES = {
     "small": (NetworkSettings(), 16, 200, 600, 50),
     "resnet9 (16)": (NetworkSettings(name="resnet9", width=16), 32, 128, 128, 64),
     "wrn-16-1": (NetworkSettings(name="wrn-16-1"), 32, 128, 128, 64),
-    "wrn-40-2": (NetworkSettings(name="wrn-40-2"), 32, 64, 64, 32),
 }
 VARIANTS = {"as published": {}, "a third of the validation part": {"validation": 200}, "PB2": {"explore": "pb2"}}
 

@@ -12,7 +12,7 @@ import pytest
 from augsearch.policy import Policy, load_policy
 from tests.conftest import Checkout, new_checkout, stop
 
-FOUND = ("random", "tuun", "tuun+etp")  # the arms that a search is behind
+FOUND = {"random": 6, "tuun": 6, "tuun+etp": 6, "pba": 4, "pba+etp": 4}  # trials or members of each search
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, 
 def test_table_has_every_arm(reproduced: Checkout) -> None:
     with (reproduced.root / "reports/results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["arm"] for row in rows] == ["none", "etp", "random", "tuun", "tuun+etp"]
+    assert [row["arm"] for row in rows] == ["none", "etp", "random", "tuun", "tuun+etp", "pba", "pba+etp"]
     assert all(row["n"] == "2" and float(row["low"]) <= float(row["test_accuracy"]) <= float(row["high"]) for row in rows)
     assert all(float(row["test_worst_class_recall"]) <= float(row["test_balanced_accuracy"]) for row in rows)
-    assert all(int(row["search_trials"]) == 6 * (row["arm"] in FOUND) and float(row["training_epochs"]) == 2 for row in rows)
+    assert all(int(row["search_trials"]) == FOUND.get(row["arm"], 0) and float(row["training_epochs"]) == 2 for row in rows)
     assert all((float(row["search_seconds"]) > 0) == (row["arm"] in FOUND) for row in rows)
     assert "Tuun + ETP" in (reproduced.root / "reports/results.md").read_text()
     assert (reproduced.root / "reports/results.png").read_bytes().startswith(b"\x89PNG")
@@ -45,7 +45,7 @@ def table(checkout: Checkout, name: str) -> list[dict[str, str]]:
 def test_what_stands_beside_the_table_agrees_with_it(reproduced: Checkout) -> None:
     means = {row["arm"]: float(row["test_accuracy"]) for row in table(reproduced, "results")}
     differences = table(reproduced, "differences")
-    assert len(differences) == 9
+    assert len(differences) == 6 + 5 + 4  # against none, etp and random, each pair once
     for row in differences:
         assert float(row["difference"]) == pytest.approx(means[row["arm"]] - means[row["against"]], abs=0.002)
     said = (reproduced.root / "reports/results.md").read_text()
@@ -120,12 +120,13 @@ def test_every_trial_is_tracked(reproduced: Checkout) -> None:
     kinds = Counter((run.data.tags["kind"], run.data.tags.get("method")) for run in runs)
     assert kinds["search", "tuun"] == kinds["search", "random"] == 1
     assert kinds["trial", "tuun"] == kinds["trial", "random"] == 6
-    assert kinds["retrain", None] == 1 + 5 * 2
-    trial = next(run for run in runs if run.data.tags["kind"] == "trial")
+    assert kinds["member", "pba"] == 4
+    assert kinds["retrain", None] == 1 + 7 * 2
+    trial = next(run for run in runs if run.data.tags["kind"] == "trial")  # of two epochs, of which the last is judged
     assert {"policy", "seed", "trial"} <= set(trial.data.params)
     assert {"val_accuracy", "seconds"} <= set(trial.data.metrics)
     assert float(trial.data.params["strength.Rotate"]) >= 0  # a number for parallel coordinates
-    assert len(client.get_metric_history(trial.info.run_id, "epoch_val_accuracy")) == 2
+    assert len(client.get_metric_history(trial.info.run_id, "epoch_val_accuracy")) == 1
     assert {file.path for file in client.list_artifacts(trial.info.run_id)} == {"policy.json", "policy.png"}
 
 
