@@ -19,9 +19,8 @@ from augsearch import arms, datasets, policy, searchers
 from augsearch.config import Settings
 from augsearch.datasets import Card
 from augsearch.errors import SearchError
-from augsearch.figures import population_figure
 from augsearch.journal import Journal
-from augsearch.pictures import describe, picture
+from augsearch.pictures import describe, picture, population_figure
 from augsearch.population import Surroundings, member_round
 from augsearch.searchers import Trial
 from augsearch.searchers.population import PopulationSearcher, schedule_of
