@@ -127,11 +127,17 @@ def training_fingerprint(settings: Settings, card: Card, **more: object) -> str:
     return fingerprint(
         data=card.fingerprint,
         network=settings.network.model_dump() | {"source": plugins.source_hash(settings.network.name)},
+        operations={name: plugins.source_hash(name) for name in _own_operations(settings)},
         train=settings.train.model_dump(),
         seed=settings.seed,
         code=code_version(),
         **more,
     )
+
+
+def _own_operations(settings: Settings) -> list[str]:
+    """Operations by import path, whose code may change under a journal."""
+    return sorted({name for name in (*settings.search.operations, *settings.search.pba.operations) if ":" in name})
 
 
 def as_record(result: TrialResult) -> dict[str, object]:

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from augsearch.augment import Augment
-from augsearch.config import SearchSettings
+from augsearch.config import DatasetSettings, SearchSettings, Settings
+from augsearch.datasets import prepare
 from augsearch.errors import PolicyError
 from augsearch.ops import OPS, apply
 from augsearch.pictures import example_images, policy_grid
 from augsearch.policy import Operation, Policy, SubPolicy, load_policy, save
 from augsearch.searchers import policy_space
+from augsearch.trials import training_fingerprint
 
 DARKEN, SHIFT = "tests.own_operations:darken", "tests.own_operations:Shift"
 
@@ -60,3 +62,14 @@ def test_settings_name_the_field() -> None:
     with pytest.raises(ValueError, match="cannot be imported"):
         SearchSettings(operations=("tests.own_operations:gone",))
     assert np.all([":" not in name for name in OPS])  # or an import path could hide a built-in
+
+
+def test_a_change_of_its_code_is_another_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_that_changes.py").write_text("def turned(images, magnitude):\n    return images\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = Settings(search=SearchSettings(operations=("Rotate", "mine_that_changes:turned")))
+    _, card = prepare(DatasetSettings(name="digits"))
+    before = training_fingerprint(settings, card)
+    assert training_fingerprint(settings, card) == before
+    (tmp_path / "mine_that_changes.py").write_text("def turned(images, magnitude):\n    return images.flip(3)\n")
+    assert training_fingerprint(settings, card) != before
