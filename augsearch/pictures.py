@@ -202,7 +202,8 @@ def describe(item: Augmentation | None) -> str:
     if isinstance(item, Chain):
         return "; then ".join(describe(part) for part in item.parts)
     if isinstance(item, Schedule):
-        return f"{len(item.segments)} policies over {item.epochs} epochs, the last {describe(item.segments[-1].policy)}"
+        count = len(item.segments)
+        return f"{count} polic{'y' if count == 1 else 'ies'} over {item.epochs} epochs, the last {describe(item.segments[-1].policy)}"
     return " | ".join(describe_sub_policy(sub_policy) for sub_policy in item.sub_policies)
 
 
