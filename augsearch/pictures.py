@@ -203,7 +203,8 @@ def describe(item: Augmentation | None) -> str:
         return "; then ".join(describe(part) for part in item.parts)
     if isinstance(item, Schedule):
         count = len(item.segments)
-        return f"{count} polic{'y' if count == 1 else 'ies'} over {item.epochs} epochs, the last {describe(item.segments[-1].policy)}"
+        policies = "1 policy" if count == 1 else f"{count} policies"
+        return f"{policies} over {item.epochs} epochs, the last {describe(item.segments[-1].policy)}"
     return " | ".join(describe_sub_policy(sub_policy) for sub_policy in item.sub_policies)
 
 
