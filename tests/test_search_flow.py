@@ -134,9 +134,10 @@ def test_screening_promotes_the_best_and_survives_a_kill(fresh: Checkout) -> Non
     confirmed = {r["confirms"] for r in lines if "confirms" in r}
     assert confirmed == set(sorted(promoted, key=lambda i: (-promoted[i], i))[:2])
     assert [r["epochs"] for r in lines] == [2 if "screens" in r else 3 for r in lines]
-    trials = json.loads((fresh.root / "models/search.json").read_text())["tuun"]["trials"]
-    assert [t["epochs"] for t in trials] == [2 + 3 * (i in promoted) + 3 * (i in confirmed) for i in range(14)]
-    assert sum(t["epochs"] for t in trials) == sum(r["epochs"] for r in lines)
+    summary = json.loads((fresh.root / "models/search.json").read_text())["tuun"]
+    assert [t["epochs"] for t in summary["trials"]] == [2 + 3 * (i in promoted) for i in range(14)]
+    spent = sum(t["epochs"] for t in summary["trials"]) + summary["confirming"]["epochs"]
+    assert spent == sum(r["epochs"] for r in lines)
 
     forget(fresh)
     kill_while_searching(fresh, after=3, delay=0.05)
