@@ -241,7 +241,7 @@ class _Run:
         with _precision(self.settings, self.device):
             losses = self._losses_of(self.model(x), y)
         self.optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()  # type: ignore[no-untyped-call]  # untyped in torch
         if self.settings.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
@@ -341,7 +341,7 @@ def learning_rates(optimizer: torch.optim.Optimizer, settings: TrainSettings, st
 
 def _moving_average(model: nn.Module, decay: float) -> AveragedModel:
     """Weights and BatchNorm's statistics: decay * average + (1 - decay) * now, after every step."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]  # untyped in torch
 
 
 @contextmanager

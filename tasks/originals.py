@@ -85,6 +85,6 @@ def original_task(name: str, policy: Augmentation | None, seed: int, settings: S
     card: Card = datasets.load_card(paths.DATA / "card.json")
     try:
         trained = train_on(*_parts(card.fingerprint), card, policy, seed, settings, device)
-    except Exception:
+    except Exception:  # whatever failed a trial there fails it here: no claim, and the others go on
         return None
     return max(trained.scores(settings.search.objective))

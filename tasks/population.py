@@ -50,7 +50,7 @@ def open_population(settings: Settings, slots: Sequence[str]) -> Iterator[Runnin
         tracker = Tracker(card.name, f"search {METHOD}", mark, {"method": METHOD, "kind": "search"})
         try:
             yield RunningPopulation(where, card, journal, tracker, slots)
-        except BaseException:
+        except BaseException:  # an interruption too is noted, and goes on its way
             tracker.interrupted()
             raise
 

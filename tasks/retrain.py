@@ -46,7 +46,7 @@ def open_retraining(settings: Settings, slots: Sequence[str]) -> Iterator[Retrai
         task = Slots(retrain_script_task if own else retrain_task, slots)
         try:
             yield Retraining(settings, card, journal, tracker, task, paths.LOGS / mark[:8])
-        except BaseException:
+        except BaseException:  # an interruption too is noted, and goes on its way
             tracker.interrupted()
             raise
 

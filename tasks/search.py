@@ -54,7 +54,7 @@ def open_search(method: str, settings: Settings, slots: Sequence[str]) -> Iterat
         tracker = Tracker(subject, f"search {method}", mark, {"method": method, "kind": "search"})
         try:
             yield RunningSearch(method, settings, journal, tracker, Slots(trial_task, slots), paths.LOGS / mark[:8], earlier)
-        except BaseException:
+        except BaseException:  # an interruption too is noted, and goes on its way
             tracker.interrupted()
             raise
 

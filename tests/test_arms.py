@@ -44,7 +44,7 @@ def test_the_expert_policy_comes_first() -> None:
     etp = arms.expert_policy("digits", None)
     assert applied("none") is None
     assert applied("tuun+etp") == applied("etp+tuun") == etp.then(FOUND)
-    assert applied("trivialaugment+etp") == Chain((etp, arms.fixed("trivialaugment", None, (16, 16))))  # type: ignore[arg-type]
+    assert applied("trivialaugment+etp") == Chain((etp, arms.fixed("trivialaugment", None, (16, 16))))  # type: ignore[arg-type]  # no chain
 
 
 def test_a_file_may_hold_any_of_them(tmp_path: Path) -> None:

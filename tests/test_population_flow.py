@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from os import killpg
+from typing import Any
 
 import mlflow
 import pytest
@@ -39,7 +40,7 @@ def forget(checkout: Checkout) -> None:
     shutil.copy(checkout.root / "empty.db", checkout.root / "mlflow.db")  # making a new one takes seconds
 
 
-def lines(checkout: Checkout) -> list[dict[str, object]]:
+def lines(checkout: Checkout) -> list[dict[str, Any]]:
     path = checkout.root / "models/journals/pba.jsonl"
     return [json.loads(line) for line in path.read_bytes().split(b"\n")[1:-1]] if path.exists() else []
 
@@ -62,7 +63,7 @@ def kill_in_a_round(checkout: Checkout, after: int, delay: float) -> None:
 
 def check_population(checkout: Checkout, epochs: int) -> None:
     """Every member in every round once; in MLflow a child for each member, with its history."""
-    trials = [t["trial"] for line in lines(checkout) for t in line["trials"]]  # type: ignore[attr-defined]
+    trials = [t["trial"] for line in lines(checkout) for t in line["trials"]]
     assert sorted(trials) == list(range(4 * epochs))
     assert not list((checkout.root / "models/population").rglob("*.pt"))
     found = load_policy(checkout.root / "models/policies/pba.json")

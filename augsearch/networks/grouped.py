@@ -78,13 +78,14 @@ def _widened(module: nn.Module, members: int) -> nn.Module:
 
 
 def _convolution(layer: nn.Conv2d, members: int) -> nn.Conv2d:
+    same: Any = layer  # to torch's stubs these are tuples of any length, where its constructor wants pairs
     return nn.Conv2d(
         members * layer.in_channels,
         members * layer.out_channels,
-        layer.kernel_size,  # type: ignore[arg-type]  # wider than a pair in the stubs
-        layer.stride,  # type: ignore[arg-type]
-        layer.padding,  # type: ignore[arg-type]
-        layer.dilation,  # type: ignore[arg-type]
+        same.kernel_size,
+        same.stride,
+        same.padding,
+        same.dilation,
         members * layer.groups,
         layer.bias is not None,
         layer.padding_mode,
