@@ -433,6 +433,13 @@ class Settings(Section):
     retrain: RetrainSettings = RetrainSettings()
     table: TableSettings = TableSettings()
     slots: SlotSettings = SlotSettings()
+    experiments: tuple[str, ...] = ()
+    """Files of experiments/, without the ending: DVC has a stage for each, `dvc repro experiment`."""
+
+    @field_validator("experiments", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _shorter(self) -> Settings:

@@ -55,7 +55,21 @@ def load_experiment(path: str | Path) -> Experiment:
     if not data["cases"]:
         raise SettingsError(f"{path}: cases: none; must have at least one")
     cases = {str(name): _case(str(path), str(name), data["base"], changes) for name, changes in data["cases"].items()}
+    _alike(str(path), cases)
     return Experiment(Path(path).stem, data["about"].strip(), data["cost"].strip(), cases)
+
+
+def _alike(path: str, cases: Mapping[str, Case]) -> None:
+    """One table has one measure, and one confidence."""
+    settings = {name: case.settings for name, case in cases.items()}
+    _same(path, "search.objective", {name: each.search.objective for name, each in settings.items()})
+    _same(path, "table.confidence", {name: each.table.confidence for name, each in settings.items()})
+
+
+def _same(path: str, key: str, values: Mapping[str, object]) -> None:
+    if len(set(values.values())) > 1:
+        said = ", ".join(f"{name}: {value}" for name, value in values.items())
+        raise SettingsError(f"{path}: {key}: {said}; must be the same in every case, for they share a table")
 
 
 def _case(path: str, name: str, base: Mapping[str, Any], changes: object) -> Case:

@@ -21,8 +21,12 @@ def provenance(card: Card) -> dict[str, str]:
         "commit": commit(),
         "hardware": hardware(),
         "versions": f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
-        "data": f"{card.name}: {card.source}; SHA-256 {card.fingerprint[:16]}",
+        "data": data_line(card),
     }
+
+
+def data_line(card: Card) -> str:
+    return f"{card.name}: {card.source}; SHA-256 {card.fingerprint[:16]}"
 
 
 def commit() -> str:

@@ -11,28 +11,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
-from augsearch.comparisons import compare_all, differences_frame
 from augsearch.errors import SearchError
-from augsearch.experiments import Case, Experiment, load_experiment
-from augsearch.files import replacing, write_text
-from augsearch.objectives import spoken
-from augsearch.results import arm_scores, experiment_table
+from augsearch.experiments import Case, load_experiment
+from augsearch.files import write_text
+from tasks.join import join
 
 _STAGES = ("prepare", "search", "retrain", "tabulate")  # in one process: each start takes seconds
 _SHARED = ("data/raw", "policies")  # what the settings of every case may name
 
 
 def experiment(path: str) -> None:
-    """Run what is not finished yet, and write results.md, scores.csv and differences.csv beside the cases' folders."""
+    """Run what is not finished yet, and write the joined table and its page beside the cases' folders."""
     what = load_experiment(path)
     print(f"{what.name}: {what.about}\n{what.cost}", flush=True)
     root = Path("experiments/runs") / what.name
     for name, case in what.cases.items():
         _run(root / name, case)
-    _join(what, root)
-    print((root / "results.md").read_text(), flush=True)
+    join(what, Path(path).read_text(), root)
+    print(f"{(root / 'results.md').read_text()}\nThe page: {root / 'index.html'}", flush=True)
 
 
 def _run(folder: Path, case: Case) -> None:
@@ -47,25 +43,3 @@ def _run(folder: Path, case: Case) -> None:
     done = subprocess.run([sys.executable, "-m", "flows", *_STAGES], cwd=folder, env=os.environ | {"PYTHONPATH": here})
     if done.returncode:
         raise SearchError(f"{folder}: ended with {done.returncode}; the same command goes on from there")
-
-
-def _join(what: Experiment, root: Path) -> None:
-    scores = {name: pd.read_csv(root / name / "reports/scores.csv") for name in what.cases}
-    first = next(iter(what.cases.values())).settings
-    measure, confidence = first.search.objective, first.table.confidence
-    by_case = {name: arm_scores(frame, measure) for name, frame in scores.items()}
-    found = compare_all(by_case, confidence)
-    differences = pd.concat([differences_frame(name, each, spoken(measure), confidence) for name, each in found.items()])
-    for file, frame in {"scores.csv": _with_case(scores), "differences.csv": differences}.items():
-        with replacing(root / file) as temporary:
-            frame.to_csv(temporary, index=False)
-    said = "\n".join(f"- {row['dataset']}: {row['sentence']}." for _, row in differences.iterrows())
-    text = (
-        f"{what.about}\n\n{experiment_table(by_case, confidence)}\n\nTest {spoken(measure)} in percent, mean ± half of the "
-        f"{100 * confidence:g} % interval. Paired by training seed; Holm's correction for all {len(differences)} comparisons.\n"
-    )
-    write_text(root / "results.md", f"{text}\n{said}\n")
-
-
-def _with_case(scores: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([frame.assign(case=name) for name, frame in scores.items()])

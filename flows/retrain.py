@@ -9,14 +9,16 @@ from augsearch.config import load
 from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
 from tasks.retrain import open_retraining
-from tasks.slots import free_slots
+from tasks.slots import free_slots, warn_of_slow_precision
 
 
 @flow(name="retrain", task_runner=ProcessPoolTaskRunner(initializer=follow_the_flow))  # type: ignore[arg-type]  # its future type is invariant
 @mendable
 def retrain(params: str = "params.yaml") -> None:
     settings = load(params)
-    with open_retraining(settings, free_slots(settings.slots)) as retraining:
+    slots = free_slots(settings.slots)
+    warn_of_slow_precision(settings, slots)
+    with open_retraining(settings, slots) as retraining:
         retraining.run()
         retraining.register_champion()
 

@@ -12,7 +12,7 @@ from tasks.outcomes import Outcome, save_searches
 from tasks.population import METHOD as PBA
 from tasks.population import open_population
 from tasks.search import open_search
-from tasks.slots import free_slots
+from tasks.slots import free_slots, warn_of_slow_precision
 
 
 @flow(name="search", task_runner=ProcessPoolTaskRunner(initializer=follow_the_flow))  # type: ignore[arg-type]  # its future type is invariant
@@ -20,6 +20,7 @@ from tasks.slots import free_slots
 def search(params: str = "params.yaml") -> None:
     settings = load(params)
     slots = free_slots(settings.slots)
+    warn_of_slow_precision(settings, slots)
     outcomes: dict[str, Outcome] = {}
     for method in settings.search.methods:
         opened = open_population(settings, slots) if method == PBA else open_search(method, settings, slots)

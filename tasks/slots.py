@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from prefect import Task
+from prefect import Task, get_run_logger
 from prefect.futures import PrefectFuture, as_completed
 
-from augsearch.config import SlotSettings
+from augsearch.config import Settings, SlotSettings
 
 
 def free_slots(settings: SlotSettings) -> list[str]:
@@ -23,6 +23,24 @@ def free_slots(settings: SlotSettings) -> list[str]:
         on_cpu = torch.device(device).type == "cpu"
         slots += [device] * (settings.per_device or (_cores() if on_cpu else 1))
     return slots
+
+
+def warn_of_slow_precision(settings: Settings, slots: Sequence[str]) -> None:
+    """A CPU without instructions for bfloat16 trains in it all the same, several times slower than in float32."""
+    on_cpu = any(torch.device(device).type == "cpu" for device in slots)
+    trained = {"train": settings.train}
+    if "pba" in settings.search.methods:
+        trained["search.pba.train"] = settings.population().train
+    named = [f"{section}.precision" for section, train in trained.items() if train.precision == "bfloat16"]
+    if named and on_cpu and not _computes_bfloat16():
+        get_run_logger().warning(
+            f"{' and '.join(named)}: bfloat16 is slow on this CPU, which cannot compute in it; float32 is faster"
+        )
+
+
+def _computes_bfloat16() -> bool:
+    able = torch.cpu.get_capabilities()
+    return able.get("architecture") != "x86_64" or bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _cores() -> int:

@@ -47,6 +47,10 @@ def test_cases_are_the_base_with_changes(tmp_path: Path) -> None:
         ({"cases": {"a/b": {}}}, "cases.a/b: must be of letters"),
         ({"cases": {"a": 3}}, "cases.a: 3; must be sections of settings"),
         ({"costs": "none"}, "must hold about and cost"),
+        (
+            {"cases": {"a": {}, "b": {"search": {"objective": "balanced_accuracy"}}}},
+            "search.objective: a: accuracy, b: balanced_accuracy; must be the same in every case",
+        ),
     ],
 )
 def test_one_line_says_what_is_wrong(tmp_path: Path, change: dict[str, object], words: str) -> None:
@@ -70,21 +74,29 @@ def test_all_tables_are_one_family() -> None:
 @pytest.mark.timeout(900)
 def test_an_experiment_goes_on_and_joins_its_cases(tmp_path: Path, environment: dict[str, str], server: str) -> None:
     checkout = new_checkout(tmp_path, environment | {"PREFECT_API_URL": server})
-    command = ("python", "-m", "flows", "experiment", str(write(tmp_path, EXPERIMENT)))
-    blocked = tmp_path / "experiments/runs/mine/wide/reports"
+    (tmp_path / "experiments").mkdir()
+    write(tmp_path / "experiments", EXPERIMENT)
+    checkout.set_params({"experiments": ["mine"]})
+    results = tmp_path / "experiments/runs/mine"
+    blocked = results / "wide/reports"
     blocked.parent.mkdir(parents=True)
     blocked.write_text("in the way of the last stage")
-    stopped = checkout.run(*command, ok=False, timeout=400)
+    stopped = checkout.run("python", "-m", "flows", "experiment", "experiments/mine.yaml", ok=False, timeout=400)
     assert stopped.returncode == 2
     assert "experiments/runs/mine/wide: ended with" in stopped.stderr
-    journals = {file: file.read_bytes() for file in tmp_path.glob("experiments/runs/mine/*/models/retrain.jsonl")}
+    journals = {file: file.read_bytes() for file in results.glob("*/models/retrain.jsonl")}
     assert len(journals) == 2
     blocked.unlink()
-    done = checkout.run(*command, timeout=400)
+    done = checkout.run("dvc", "repro", "experiment", timeout=400)
     assert {file: file.read_bytes() for file in journals} == journals  # nothing was trained again
     assert "| narrow |" in done.stdout and "| wide |" in done.stdout
-    with (tmp_path / "experiments/runs/mine/differences.csv").open() as file:
+    with (results / "differences.csv").open() as file:
         assert [(row["dataset"], row["arm"], row["against"]) for row in csv.DictReader(file)] == [
             ("narrow", "trivialaugment", "none"),
             ("wide", "trivialaugment", "none"),
         ]
+    page = (results / "index.html").read_text()
+    assert "Every arm on narrow" in page and "Every arm on wide" in page
+    assert "experiments/runs/mine/wide/reports/index.html" in page
+    assert "up to date" in checkout.run("dvc", "status", "experiment").stdout
+    assert "didn't change, skipping" in checkout.run("dvc", "repro", "experiment").stdout

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,13 @@ def test_what_is_not_there_is_left_out() -> None:
     titles = Reader(render(bare, sections(bare))).text["h2"]
     assert {"Result", "The searches", "Which operations matter"} <= set(titles)
     assert not {"What it says", "What the searches promised", "Mistakes, before and after"} & set(titles)
+
+
+def test_a_table_without_searches_has_a_page() -> None:
+    """`search.methods: []`, published policies alone."""
+    fixed = replace(evidence(), searches=(), optimism=evidence().optimism.iloc[:0])  # type: ignore[union-attr]  # it is whole
+    titles = Reader(render(fixed, sections(fixed))).text["h2"]
+    assert titles == ["Result", "What it says", "Mistakes, before and after", "What it cost", "How to make it again"]
 
 
 def test_names_are_text_and_never_markup(page: str) -> None:

@@ -50,8 +50,8 @@ def results(evidence: Evidence, dataset: str) -> Figure:
     )
 
 
-def differences(evidence: Evidence, measure: str, frame: pd.DataFrame) -> Figure:
-    """frame: the comparisons of one measure."""
+def differences(evidence: Evidence, measure: str, frame: pd.DataFrame, dataset: str = "") -> Figure:
+    """frame: the comparisons of one measure, and of one data set, whose name is said where there are several."""
     chance = 1 - evidence.settings.table.confidence
     rows = []
     for _, row in frame.iterrows():
@@ -61,20 +61,23 @@ def differences(evidence: Evidence, measure: str, frame: pd.DataFrame) -> Figure
         rows.append(Row(label, (mark,), f"{value:+.1f}".replace("-", "−")))
     said = "; ".join(f"{row.label} {row.text}" for row in rows)
     return Figure(
-        _name("differences", measure),
-        f"Differences in {measure}",
+        _name("differences", *filter(None, [dataset]), measure),
+        f"Differences in {measure}" + (f" on {dataset}" if dataset else ""),
         f"In points, each with its {_interval(evidence)}. Grey: no difference found.",
         dots(rows, "points", f"Differences in {measure}, in points: {said}", zero=True),
     )
 
 
 def curves(evidence: Evidence) -> list[Figure]:
-    """The best validation score so far, against trials and against device-seconds."""
+    """The best validation score so far, against trials and against device-seconds; none where nothing was searched."""
+    searches = [search for search in evidence.searches if _scored(search)]
+    if not searches:
+        return []
     objective = spoken(evidence.settings.search.objective)
     confidence = evidence.settings.table.confidence
     figures = []
     for name, axis in (("trials", "trials"), ("seconds", "device-seconds")):
-        lines = [_curve(evidence, search, name, confidence) for search in evidence.searches if _scored(search)]
+        lines = [_curve(evidence, search, name, confidence) for search in searches]
         said = "; ".join(f"{line.label} ends at {line.y[-1]:.1f} %" for line in lines)
         figures.append(
             Figure(

@@ -13,7 +13,15 @@ from augsearch.report.sections import Section, lead
 
 
 def render(evidence: Evidence, parts: Sequence[Section]) -> str:
-    """The whole page. All text is escaped; drawings, which escape by themselves, and styles go in as they are."""
+    """The whole page of one run."""
+    return page(evidence.card.name, lead(evidence), parts)
+
+
+def page(title: str, said: str, parts: Sequence[Section]) -> str:
+    """A page under a title and a sentence.
+
+    All text is escaped; drawings, which escape by themselves, and styles go in as they are.
+    """
     environment = Environment(
         loader=PackageLoader("augsearch.report", "."),
         autoescape=True,
@@ -25,8 +33,8 @@ def render(evidence: Evidence, parts: Sequence[Section]) -> str:
     assert source is not None
     style = source.get_source(environment, "page.css")[0]
     return environment.get_template("page.html").render(
-        title=evidence.card.name,
-        lead=lead(evidence),
+        title=title,
+        lead=said,
         sections=parts,
         style=Markup(svg.CSS + style),
         drawing=Markup,

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from augsearch.objectives import spoken
 from augsearch.policy import Schedule
 from augsearch.report import figures
@@ -48,16 +50,18 @@ def lead(evidence: Evidence) -> str:
     found = evidence.estimates(objective)[evidence.card.name]
     best = evidence.best
     against = f", against {found['none']} % without augmentation" if "none" in found and best != "none" else ""
-    return _unbroken(f"{evidence.label(best)} has the highest mean test {spoken(objective)}: {found[best]} %{against}.")
+    return unbroken(f"{evidence.label(best)} has the highest mean test {spoken(objective)}: {found[best]} %{against}.")
 
 
 def sections(evidence: Evidence) -> list[Section]:
-    parts = [_result(evidence), _comparisons(evidence), _searches(evidence), _optimism(evidence), _policies(evidence)]
-    parts += [_importance(evidence), _mistakes(evidence), _cost(evidence), _origin(evidence)]
+    parts = [result(evidence), _comparisons(evidence), _searches(evidence)]
+    parts += [promises(evidence, evidence.own(evidence.optimism)), _policies(evidence)]
+    parts += [_importance(evidence), _mistakes(evidence), cost(evidence), _origin(evidence)]
     return [section for section in parts if section is not None]
 
 
-def _result(evidence: Evidence) -> Section:
+def result(evidence: Evidence) -> Section:
+    """The table, a row for each data set and measure, and a chart for each data set."""
     objective = evidence.settings.search.objective
     by_measure = {measure: evidence.estimates(measure) for measure in dict.fromkeys(("accuracy", objective))}
     note = (
@@ -97,8 +101,8 @@ def _comparisons(evidence: Evidence) -> Section | None:
     return Section(
         "What it says",
         text=("Arms are compared training by training on the same seeds, with Holm's correction for asking so often.",),
-        points=tuple(map(_unbroken, frame[first]["sentence"].astype(str))),
-        more=tuple(map(_unbroken, frame[~first]["sentence"].astype(str))),
+        points=tuple(map(unbroken, frame[first]["sentence"].astype(str))),
+        more=tuple(map(unbroken, frame[~first]["sentence"].astype(str))),
         figures=tuple(
             figures.differences(evidence, str(measure), rows) for measure, rows in frame.groupby("measure", sort=False)
         ),
@@ -118,10 +122,11 @@ def _searches(evidence: Evidence) -> Section | None:
     return Section("The searches", tuple(text), figures=tuple(curves))
 
 
-def _optimism(evidence: Evidence) -> Section | None:
-    frame = evidence.own(evidence.optimism)
-    if frame is None:
+def promises(evidence: Evidence, frame: pd.DataFrame | None) -> Section | None:
+    """frame: rows of `Evidence.optimism`; where they are of several data sets, each row names its own."""
+    if frame is None or frame.empty:
         return None
+    several = frame["dataset"].nunique() > 1
     head = {
         "best_validation": "best on validation",
         "confirmed": "again, on fresh seeds",
@@ -131,7 +136,10 @@ def _optimism(evidence: Evidence) -> Section | None:
     }
     columns = [column for column in head if column in frame]
     rows = tuple(
-        (evidence.label(str(row["method"])), *(_one_decimal(float(row[column])) for column in columns))
+        (
+            evidence.label(str(row["method"])) + (f", {row['dataset']}" if several else ""),
+            *(_one_decimal(float(row[column])) for column in columns),
+        )
         for _, row in frame.iterrows()
     )
     text = [
@@ -197,7 +205,8 @@ def _mistakes(evidence: Evidence) -> Section | None:
     return Section("Mistakes, before and after", (text,), figures=tuple(drawn))
 
 
-def _cost(evidence: Evidence) -> Section:
+def cost(evidence: Evidence) -> Section:
+    """A row for each arm, and each data set where there are several."""
     head = {
         "search_trials": ("trials", "{:,.0f}"),
         "search_confirmations": ("confirmations", "{:,.0f}"),
@@ -239,7 +248,7 @@ def all_figures(parts: Sequence[Section]) -> Iterator[Figure]:
         yield from part.figures
 
 
-def _unbroken(text: str) -> str:
+def unbroken(text: str) -> str:
     """No line may end inside `81.8 ± 0.5 %` or `n = 10`."""
     return re.sub(r" (±|=|%) ?", lambda found: found[0].replace(" ", "\u00a0"), text)
 
