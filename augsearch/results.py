@@ -124,12 +124,12 @@ def confusion_frame(dataset: str, classes: Sequence[str], found: Mapping[str, Co
 
 
 def recall_frame(dataset: str, classes: Sequence[str], found: Mapping[str, Counts], confidence: float) -> pd.DataFrame:
-    """What part of each class's images is recognised, in percent, with its interval over the trainings."""
+    """What part of each class's images is recognised, in percent, with its interval over the trainings, cut to 0 to 100."""
     rows = []
     for arm, each in found.items():
         recall = each.diagonal(axis1=1, axis2=2) / each.sum(2)  # (n, classes)
         for name, values in zip(classes, recall.T, strict=True):
             e = estimate(values.tolist(), confidence)
-            points = {"recall": e.mean, "low": e.low, "high": e.high}
+            points = {"recall": e.mean, "low": max(e.low, 0.0), "high": min(e.high, 1.0)}
             rows.append({"dataset": dataset, "arm": arm, "class": name} | {k: round(100 * v, 3) for k, v in points.items()})
     return pd.DataFrame(rows, columns=["dataset", "arm", "class", "recall", "low", "high"])

@@ -67,6 +67,7 @@ def test_the_page_says_all_that_there_is(page: str) -> None:
     assert read.text["strong"] == ["87.0 ± 2.0"]
     assert "tuun and none differ by 7.0 points, n\u00a0=\u00a05" in read.text["li"]
     assert "git checkout 0123456789ab" in page
+    assert "originals" not in page  # their rule was not asked for
     assert "0123456789abcdef" * 4 in page
 
 

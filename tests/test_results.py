@@ -56,7 +56,9 @@ def test_confusion_and_recall_are_of_each_class() -> None:
     each = np.stack([confusion(np.array(predicted), labels, 2) for predicted in ([0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 1, 0])])
     counts = confusion_frame("d", ["cat", "dog"], {"none": each}).set_index(["true", "predicted"])["count"]
     assert counts.to_dict() == {("cat", "cat"): 5, ("cat", "dog"): 3, ("dog", "cat"): 2, ("dog", "dog"): 2}
-    recall = recall_frame("d", ["cat", "dog"], {"none": each}, 0.95).set_index("class")
+    recall = recall_frame("d", ["cat", "dog"], {"none": each}, 0.5).set_index("class")
     assert recall["recall"].tolist() == [62.5, 50.0]  # cat: 50 and 75 %
-    assert recall.loc["cat", "high"] - 62.5 == pytest.approx(12.7062 * 12.5, rel=1e-4)
+    assert recall.loc["cat", "high"] - 62.5 == pytest.approx(12.5, rel=1e-4)  # t(.75, 1) = 1
+    wide = recall_frame("d", ["cat", "dog"], {"none": each}, 0.95).set_index("class")
+    assert wide.loc["cat", ["low", "high"]].tolist() == [0.0, 100.0]  # no recall lies beyond
     assert recall.loc["dog", "low"] == recall.loc["dog", "high"] == 50.0

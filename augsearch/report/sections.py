@@ -134,7 +134,7 @@ def promises(evidence: Evidence, frame: pd.DataFrame | None) -> Section | None:
         "optimism": "optimism, points",
         "originals_rule": "the originals' rule",
     }
-    columns = [column for column in head if column in frame]
+    columns = [column for column in head if column in frame and frame[column].notna().any()]
     rows = tuple(
         (
             evidence.label(str(row["method"])) + (f", {row['dataset']}" if several else ""),
