@@ -1,5 +1,6 @@
 """What a report is made of, made up: two searches whose truth is known, a schedule, and names that would run as a script."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,16 @@ import pandas as pd
 
 from augsearch.config import load
 from augsearch.datasets import Card
+from augsearch.experiments import Case, Experiment
 from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy
 from augsearch.report.evidence import Evidence, Search
+from augsearch.report.joint import Joint
 
 ROOT = Path(__file__).parent.parent
 EVIL = "<script>alert(1)</script>"
 CLASSES = ("bolt", EVIL, "0", "a class with a name that is rather longer than any chart can show")
 OPERATIONS = ("Rotate", "Invert", "Equalize", "Color", "ShearX", "Posterize", "Solarize", "Contrast", "Brightness")
+CASES = ("small", "large")
 ROTATE = 4.0  # points that a policy with Rotate gains
 
 
@@ -72,6 +76,23 @@ def evidence(*, whole: bool = True) -> Evidence:
         images=rng.integers(0, 256, (8, 3, 12, 12), np.uint8),
         origin={"commit": "0123456789ab", "hardware": "an abacus"},
         **(_tables(card) if whole else {}),
+    )
+
+
+def joint() -> Joint:
+    """Two cases of the same run."""
+    whole = evidence()
+    doubled = {
+        name: pd.concat([getattr(whole, name).assign(dataset=case) for case in CASES], ignore_index=True)
+        for name in ("scores", "results", "differences", "optimism")
+    }
+    cases = {case: Case(params="", settings=whole.settings) for case in CASES}
+    return Joint(
+        Experiment("both", "a bolt in two sizes", "an hour", cases),
+        replace(whole, searches=(), **doubled),
+        reports={case: f"experiments/runs/both/{case}/reports/index.html" for case in CASES},
+        data=dict.fromkeys(CASES, "made up; SHA-256 0123456789abcdef"),
+        text=f"about: {EVIL}\n",
     )
 
 

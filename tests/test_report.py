@@ -17,11 +17,13 @@ import pytest
 from PIL import Image
 
 from augsearch.report.figures import chance
+from augsearch.report.joint import joint_lead, joint_sections
+from augsearch.report.page import page as page_of
 from augsearch.report.page import render
 from augsearch.report.sections import all_figures, sections
 from augsearch.report.strips import examples, strips
 from augsearch.report.svg import standalone
-from tests.report_samples import EVIL, evidence
+from tests.report_samples import CASES, EVIL, evidence, joint
 
 
 class Reader(HTMLParser):
@@ -83,6 +85,24 @@ def test_a_table_without_searches_has_a_page() -> None:
     fixed = replace(evidence(), searches=(), optimism=evidence().optimism.iloc[:0])  # type: ignore[union-attr]  # it is whole
     titles = Reader(render(fixed, sections(fixed))).text["h2"]
     assert titles == ["Result", "What it says", "Mistakes, before and after", "What it cost", "How to make it again"]
+
+
+@pytest.fixture(scope="module")
+def joint_page() -> str:
+    both = joint()
+    return page_of(both.experiment.name, joint_lead(both), joint_sections(both))
+
+
+def test_cases_share_a_page(joint_page: str) -> None:
+    read = Reader(joint_page)
+    assert read.text["h2"] == ["Result", "What it says", "What the searches promised", "What it cost", "How to make it again"]
+    assert read.text["strong"] == ["87.0 ± 2.0", "87.0 ± 2.0"]
+    for case in CASES:
+        assert f"{case}: tuun and none differ by 7.0 points, n\u00a0=\u00a05" in read.text["li"]
+        assert f"Tuun &lt;script&gt;alert(1)&lt;/script&gt;, {case}" in joint_page
+        assert f"experiments/runs/both/{case}/reports/index.html" in joint_page
+    assert "script" not in read.tags
+    assert all(link.startswith("data:") for link in read.links)
 
 
 def test_names_are_text_and_never_markup(page: str) -> None:
@@ -175,11 +195,20 @@ def browser() -> Iterator[Any]:
             driver.quit()
 
 
-@pytest.fixture(scope="module")
-def address(page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def at_an_address(page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     file: Path = tmp_path_factory.mktemp("report") / "index.html"
     file.write_text(page)
     return file.as_uri()
+
+
+@pytest.fixture(scope="module")
+def address(page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return at_an_address(page, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def joint_address(joint_page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return at_an_address(joint_page, tmp_path_factory)
 
 
 def look(browser: Any, address: str, width: int, scheme: str) -> None:
@@ -206,8 +235,7 @@ def test_a_browser_asks_for_nothing_and_has_no_error(browser: Any, address: str)
     assert browser.get_log("browser") == []
 
 
-@pytest.mark.parametrize("width", [400, 1400])
-def test_it_is_readable_so_wide(browser: Any, address: str, width: int) -> None:
+def assert_readable(browser: Any, address: str, width: int) -> None:
     look(browser, address, width, "light")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     beyond = """return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll > *') &&
@@ -218,15 +246,30 @@ def test_it_is_readable_so_wide(browser: Any, address: str, width: int) -> None:
     assert min(browser.execute_script(small)) > 10  # pixels
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1400])
-def test_it_is_accessible(browser: Any, address: str, width: int, scheme: str) -> None:
+def assert_accessible(browser: Any, address: str, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_core_python", reason="needs axe-core-python, of the dev extras")
     look(browser, address, width, scheme)
     browser.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text())
     found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
     assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == []
     assert len(found["passes"]) > 15
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_it_is_readable_so_wide(browser: Any, address: str, width: int) -> None:
+    assert_readable(browser, address, width)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_it_is_accessible(browser: Any, address: str, width: int, scheme: str) -> None:
+    assert_accessible(browser, address, width, scheme)
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_page_of_several_cases_is_readable_and_accessible(browser: Any, joint_address: str, width: int) -> None:
+    assert_readable(browser, joint_address, width)
+    assert_accessible(browser, joint_address, width, "dark")
 
 
 def test_schemes_differ(browser: Any, address: str) -> None:
