@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
+# files of tests side by side; each process has a Prefect server of its own
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: setup run test test-all check clean
 
@@ -20,10 +22,10 @@ run: setup
 	dvc repro
 
 test: setup
-	OMP_NUM_THREADS=1 python -m pytest -q
+	OMP_NUM_THREADS=1 python -m pytest -q $(PARALLEL)
 
 test-all: setup
-	OMP_NUM_THREADS=1 python -m pytest -q -m 'slow or not slow'
+	OMP_NUM_THREADS=1 python -m pytest -q $(PARALLEL) -m 'slow or not slow'
 
 check: setup  # lint, format, types
 	ruff check .

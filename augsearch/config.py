@@ -434,12 +434,14 @@ class Settings(Section):
     table: TableSettings = TableSettings()
     slots: SlotSettings = SlotSettings()
     experiments: tuple[str, ...] = ()
-    """Files of experiments/, without the ending: DVC has a stage for each, `dvc repro experiment`."""
+    """Files of experiments/, without the ending: DVC has a stage for each, `dvc repro experiment@NAME`."""
 
     @field_validator("experiments", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+        if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+            raise ValueError("must be a list of files of experiments/, without the ending, such as [tuun_blog]")
+        return tuple(value)
 
     @model_validator(mode="after")
     def _shorter(self) -> Settings:

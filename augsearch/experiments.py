@@ -20,6 +20,9 @@ import yaml
 
 from augsearch.config import Settings, settings_from
 from augsearch.errors import SettingsError
+from augsearch.objectives import OBJECTIVES
+
+_TAKEN = ("figures", "index.html", "results.md", "scores.csv", "differences.csv")
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,19 @@ def load_experiment(path: str | Path) -> Experiment:
     if not data["cases"]:
         raise SettingsError(f"{path}: cases: none; must have at least one")
     cases = {str(name): _case(str(path), str(name), data["base"], changes) for name, changes in data["cases"].items()}
-    _alike(str(path), cases)
+    _share_a_table(str(path), cases)
     return Experiment(Path(path).stem, data["about"].strip(), data["cost"].strip(), cases)
 
 
-def _alike(path: str, cases: Mapping[str, Case]) -> None:
-    """One table has one measure, and one confidence."""
+def _share_a_table(path: str, cases: Mapping[str, Case]) -> None:
+    """One table has one measure, and one confidence; and it is made of what this project's trainer leaves."""
     settings = {name: case.settings for name, case in cases.items()}
+    for name, each in settings.items():
+        if each.search.own_script:
+            raise SettingsError(
+                f"{path}: cases.{name}: search.objective: {each.search.objective!r}; must be one of {', '.join(OBJECTIVES)}: "
+                "your own training script has a table of its own in params.yaml's run"
+            )
     _same(path, "search.objective", {name: each.search.objective for name, each in settings.items()})
     _same(path, "table.confidence", {name: each.table.confidence for name, each in settings.items()})
 
@@ -73,6 +82,10 @@ def _same(path: str, key: str, values: Mapping[str, object]) -> None:
 
 
 def _case(path: str, name: str, base: Mapping[str, Any], changes: object) -> Case:
+    if name in _TAKEN:
+        raise SettingsError(
+            f"{path}: cases.{name}: must not be one of {', '.join(_TAKEN)}, which stand beside the cases' folders"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise SettingsError(f"{path}: cases.{name}: must be of letters, digits, '.', '_' and '-', for it names a folder")
     if not isinstance(changes, dict):

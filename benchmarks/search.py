@@ -375,6 +375,7 @@ def report(raw: Path, trials: int, batch: int) -> str:
         "| surface | method | seeds | gain over random | worth, random trials | s in ask, median |",
         "|---|---|---|---|---|---|",
         *(policy_row(problem, method, rows) for (problem, method), rows in found.items() if problem in SURFACES),
+        *average_rows(found),
         "",
         "| function | method | seeds | best value | s in ask, median |",
         "|---|---|---|---|---|",
@@ -398,13 +399,33 @@ def current(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
 
 def policy_row(name: str, method: str, rows: list[Record]) -> str:
     values = [r["value"] for r in rows]
-    climbs = []
-    for r in rows:
-        _, spread, best = policy_problem(name, r["seed"])
-        climbs.append([(best[n] - best[60]) / spread for n in RUNGS])
-    climb = dict(zip(RUNGS, np.mean(climbs, axis=0).tolist(), strict=True))
-    worth_it = worth(float(np.mean(values)), climb)
+    worth_it = worth(float(np.mean(values)), climb(name, [r["seed"] for r in rows]))
     return f"| {name} | {method} | {len(rows)} | {interval(values)} | {worth_it} | {seconds_of(rows)} |"
+
+
+def climb(name: str, seeds: list[int]) -> dict[int, float]:
+    """The mean gain of so many random trials."""
+    gains = []
+    for seed in seeds:
+        _, spread, best = policy_problem(name, seed)
+        gains.append([(best[n] - best[60]) / spread for n in RUNGS])
+    return dict(zip(RUNGS, np.mean(gains, axis=0).tolist(), strict=True))
+
+
+def average_rows(found: dict[tuple[str, str], list[Record]]) -> list[str]:
+    """Each method's mean over the surfaces, seed by seed, where it ran on all of them."""
+    lines = []
+    for method in dict.fromkeys(method for _, method in found):
+        by_surface = {name: {r["seed"]: r for r in found.get((name, method), [])} for name in SURFACES}
+        seeds = sorted(set.intersection(*map(set, by_surface.values())))
+        if not seeds:
+            continue
+        values = [float(np.mean([of[seed]["value"] for of in by_surface.values()])) for seed in seeds]
+        climbs = [climb(name, seeds) for name in SURFACES]
+        worth_it = worth(float(np.mean(values)), {n: float(np.mean([each[n] for each in climbs])) for n in RUNGS})
+        spent = seconds_of([of[seed] for of in by_surface.values() for seed in seeds])
+        lines.append(f"| mean of all | {method} | {len(seeds)} | {interval(values)} | {worth_it} | {spent} |")
+    return lines
 
 
 def function_row(name: str, method: str, rows: list[Record]) -> str:

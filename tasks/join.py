@@ -54,7 +54,6 @@ def join(experiment: Experiment, text: str, root: Path) -> None:
         evidence,
         reports={case: str(root / case / REPORTS / "index.html") for case in experiment.cases},
         data={case: data_line(card) for case, card in cards.items()},
-        text=text,
     )
     _write(joint, experiment_table(by_case, confidence), root)
 
@@ -81,5 +80,9 @@ def _write(joint: Joint, table: str, root: Path) -> None:
     origin = "\n".join(f"- {key}: {value}" for key, value in {**evidence.origin, **joint.data}.items())
     write_text(root / "results.md", f"{joint.experiment.about}\n\n{table}\n\n{note}\n\n{said}\n\n{origin}\n")
     write_text(root / "index.html", page(joint.experiment.name, joint_lead(joint), parts))
-    for figure in all_figures(parts):
-        write_text(root / "figures" / f"{figure.name}.svg", standalone(figure.svg))
+    drawn = {root / "figures" / f"{figure.name}.svg": figure.svg for figure in all_figures(parts)}
+    for file, svg in drawn.items():
+        write_text(file, standalone(svg))
+    for file in (root / "figures").iterdir():
+        if file not in drawn:  # of a case that is no more
+            file.unlink()

@@ -27,15 +27,20 @@ def free_slots(settings: SlotSettings) -> list[str]:
 
 def warn_of_slow_precision(settings: Settings, slots: Sequence[str]) -> None:
     """A CPU without instructions for bfloat16 trains in it all the same, several times slower than in float32."""
-    on_cpu = any(torch.device(device).type == "cpu" for device in slots)
+    if named := _in_bfloat16(settings, slots):
+        get_run_logger().warning(
+            f"{' and '.join(named)}: bfloat16 is slow on this CPU, which has no instructions for it; float32 is faster"
+        )
+
+
+def _in_bfloat16(settings: Settings, slots: Sequence[str]) -> list[str]:
+    """Settings that have a CPU compute in bfloat16 which cannot."""
+    if settings.search.own_script or _computes_bfloat16() or not any(torch.device(slot).type == "cpu" for slot in slots):
+        return []
     trained = {"train": settings.train}
     if "pba" in settings.search.methods:
         trained["search.pba.train"] = settings.population().train
-    named = [f"{section}.precision" for section, train in trained.items() if train.precision == "bfloat16"]
-    if named and on_cpu and not _computes_bfloat16():
-        get_run_logger().warning(
-            f"{' and '.join(named)}: bfloat16 is slow on this CPU, which cannot compute in it; float32 is faster"
-        )
+    return [f"{section}.precision" for section, train in trained.items() if train.precision == "bfloat16"]
 
 
 def _computes_bfloat16() -> bool:

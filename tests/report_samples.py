@@ -89,10 +89,9 @@ def joint() -> Joint:
     cases = {case: Case(params="", settings=whole.settings) for case in CASES}
     return Joint(
         Experiment("both", "a bolt in two sizes", "an hour", cases),
-        replace(whole, searches=(), **doubled),
+        replace(whole, searches=(), params=f"about: {EVIL}\n", **doubled),
         reports={case: f"experiments/runs/both/{case}/reports/index.html" for case in CASES},
         data=dict.fromkeys(CASES, "made up; SHA-256 0123456789abcdef"),
-        text=f"about: {EVIL}\n",
     )
 
 

@@ -38,6 +38,7 @@ def test_what_ships_is_what_the_defaults_say() -> None:
     [
         ("search.trails", 60, "search.trails: unknown setting, did you mean 'trials'\\?"),
         ("serach", {}, "serach: unknown setting, did you mean 'search'\\?"),
+        ("experiments", "tuun_blog", "experiments: 'tuun_blog': must be a list of files of experiments/"),
         ("search.trials", 0, "search.trials: 0; must be greater than or equal to 1"),
         ("search.trials", "sixty", "search.trials: 'sixty'; must be a valid integer"),
         ("search.trials", 5, "search: batch: 8; must be at most trials \\(5\\)"),

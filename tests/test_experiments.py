@@ -47,6 +47,11 @@ def test_cases_are_the_base_with_changes(tmp_path: Path) -> None:
         ({"cases": {"a/b": {}}}, "cases.a/b: must be of letters"),
         ({"cases": {"a": 3}}, "cases.a: 3; must be sections of settings"),
         ({"costs": "none"}, "must hold about and cost"),
+        ({"cases": {"figures": {}}}, "cases.figures: must not be one of figures, index.html"),
+        (
+            {"cases": {"a": {"search": {"objective": "tests.own_script:train"}, "retrain": {"arms": ["none", "etp"]}}}},
+            "cases.a: search.objective: 'tests.own_script:train'; must be one of accuracy",
+        ),
         (
             {"cases": {"a": {}, "b": {"search": {"objective": "balanced_accuracy"}}}},
             "search.objective: a: accuracy, b: balanced_accuracy; must be the same in every case",
@@ -87,7 +92,7 @@ def test_an_experiment_goes_on_and_joins_its_cases(tmp_path: Path, environment: 
     journals = {file: file.read_bytes() for file in results.glob("*/models/retrain.jsonl")}
     assert len(journals) == 2
     blocked.unlink()
-    done = checkout.run("dvc", "repro", "experiment", timeout=400)
+    done = checkout.run("dvc", "repro", "experiment@mine", timeout=400)
     assert {file: file.read_bytes() for file in journals} == journals  # nothing was trained again
     assert "| narrow |" in done.stdout and "| wide |" in done.stdout
     with (results / "differences.csv").open() as file:
@@ -98,5 +103,5 @@ def test_an_experiment_goes_on_and_joins_its_cases(tmp_path: Path, environment: 
     page = (results / "index.html").read_text()
     assert "Every arm on narrow" in page and "Every arm on wide" in page
     assert "experiments/runs/mine/wide/reports/index.html" in page
-    assert "up to date" in checkout.run("dvc", "status", "experiment").stdout
-    assert "didn't change, skipping" in checkout.run("dvc", "repro", "experiment").stdout
+    assert "up to date" in checkout.run("dvc", "status", "experiment@mine").stdout
+    assert "didn't change, skipping" in checkout.run("dvc", "repro", "experiment@mine").stdout

@@ -1,4 +1,4 @@
-"""No figure stands in a README that its run's files do not show."""
+"""The means of README's first table, and of each run's own README, are those of the run's files."""
 
 import re
 from pathlib import Path

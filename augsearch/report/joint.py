@@ -11,7 +11,7 @@ from augsearch.experiments import Experiment
 from augsearch.objectives import spoken
 from augsearch.report import figures
 from augsearch.report.evidence import Evidence
-from augsearch.report.sections import Section, cost, promises, result, unbroken
+from augsearch.report.sections import Section, commands, cost, promises, result, unbroken
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,12 @@ class Joint:
 
     experiment: Experiment
     evidence: Evidence
-    """Of all cases: the column `dataset` of its frames names the case, and `card` and `settings` are the first case's."""
+    """Of all cases: the column `dataset` of its frames names the case, `card` and `settings` are the first case's, and
+    `params` is the experiment's file."""
     reports: Mapping[str, str]
     """Where each case's own report lies."""
     data: Mapping[str, str]
     """Each case's data: source and fingerprint."""
-    text: str
-    """The experiment's file."""
 
 
 def joint_lead(joint: Joint) -> str:
@@ -77,7 +76,7 @@ def _origin(joint: Joint) -> Section:
     return Section(
         "How to make it again",
         text=(joint.experiment.about, f"In a checkout of augsearch, with the text below as experiments/{name}.yaml:"),
-        code=f"make setup\n.venv/bin/python -m flows experiment experiments/{name}.yaml",
+        code=commands(joint.evidence, f"experiment experiments/{name}.yaml"),
         facts=tuple(facts),
-        listing=(f"experiments/{name}.yaml", joint.text),
+        listing=(f"experiments/{name}.yaml", joint.evidence.params),
     )

@@ -73,7 +73,8 @@ def result(evidence: Evidence) -> Section:
         for measure, found in by_measure.items()
         for name, row in found.items()
     }
-    count = min(e.n for row in rows.values() for e in row.values())
+    counts = [e.n for row in rows.values() for e in row.values()]
+    count = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{min(counts)}"
     return Section(
         "Result",
         text=(
@@ -227,9 +228,7 @@ def cost(evidence: Evidence) -> Section:
 
 
 def _origin(evidence: Evidence) -> Section:
-    card, commit = evidence.card, evidence.origin.get("commit", "")
-    known = commit.split()[0] if commit and not commit.startswith("not ") else None
-    lines = ([f"git checkout {known}"] if known else []) + ["make run"]
+    card = evidence.card
     sizes = ", ".join(f"{sum(counts)} {split}" for split, counts in card.counts.items())
     shape = f"{card.channels} × {card.height} × {card.width}"
     facts = [*evidence.origin.items(), ("images", f"{sizes}; {len(card.classes)} classes; {shape}")]
@@ -237,10 +236,17 @@ def _origin(evidence: Evidence) -> Section:
     return Section(
         "How to make it again",
         text=("In a checkout of augsearch, with the settings below as params.yaml:",),
-        code="\n".join(lines),
+        code=commands(evidence, "prepare search retrain tabulate"),
         facts=tuple(facts),
         listing=("params.yaml", evidence.params),
     )
+
+
+def commands(evidence: Evidence, stages: str) -> str:
+    """From a clone to these results; stages: what follows `python -m flows`."""
+    commit = evidence.origin.get("commit", "")
+    checkout = [f"git checkout {commit.split()[0]}"] if commit and not commit.startswith("not ") else []
+    return "\n".join([*checkout, "make setup", f".venv/bin/python -m flows {stages}"])
 
 
 def all_figures(parts: Sequence[Section]) -> Iterator[Figure]:
