@@ -21,7 +21,7 @@ from augsearch.errors import SearchError, SettingsError
 from augsearch.searchers.base import Searcher, Trial
 from augsearch.searchers.bayesian import BayesianSearcher
 from augsearch.searchers.random import RandomSearcher
-from augsearch.searchers.space import read_space
+from augsearch.searchers.space import PolicyBlock, Space, read_space
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Result:
     trials: tuple[Told, ...]
 
 
+def usual_acquisition(space: Space) -> str:
+    """LCB for policies; EI for general spaces, where it did better on seeds that no benchmark reports (docs/search.md)."""
+    return "LCB" if any(isinstance(block, PolicyBlock) for block in space.blocks) else "EI"
+
+
 class Study:
     """A search over any space, told by whoever runs the trials, in any order and however many at a time.
 
@@ -49,7 +54,7 @@ class Study:
         method: "tuun" (Bayesian optimisation) or "random".
         seed: the same seed and the same told scores give the same proposals.
         initial: random trials before the surrogate proposes.
-        acquisition: "EI", "LCB", "PI" or "TS" (Thompson sampling).
+        acquisition: "EI", "LCB", "PI" or "TS" (Thompson sampling); None: `usual_acquisition`.
 
     Raises:
         SettingsError: a space, direction, method or acquisition that is none.
@@ -63,14 +68,15 @@ class Study:
         seed: int = 0,
         *,
         initial: int = 10,
-        acquisition: str = "LCB",
+        acquisition: str | None = None,
     ) -> None:
         if direction not in ("maximize", "minimize"):
             raise SettingsError(f"direction: {direction!r}; must be 'maximize' or 'minimize'")
-        if acquisition not in ("EI", "LCB", "PI", "TS"):
+        if acquisition not in ("EI", "LCB", "PI", "TS", None):
             raise SettingsError(f"acquisition: {acquisition!r}; must be EI, LCB, PI or TS")
         self.direction = direction
         known = read_space(space)
+        acquisition = acquisition or usual_acquisition(known)
         self._searcher: Searcher
         if method == "tuun":
             self._searcher = BayesianSearcher(known, seed, initial=initial, acquisition=acquisition)
@@ -121,7 +127,7 @@ def minimize(
     seed: int = 0,
     initial: int = 10,
     method: Literal["tuun", "random"] = "tuun",
-    acquisition: str = "LCB",
+    acquisition: str | None = None,
 ) -> Result:
     """Find parameters where f is small.
 

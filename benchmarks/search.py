@@ -37,6 +37,7 @@ from augsearch.provenance import commit, processor
 from augsearch.searchers.bayesian import BayesianSearcher
 from augsearch.searchers.random import RandomSearcher
 from augsearch.searchers.space import Number, PolicyBlock, Space, read_space
+from augsearch.study import usual_acquisition
 
 KINDS = len(TUUN_OPERATIONS)
 NOISE = 0.4
@@ -202,7 +203,8 @@ def _play(searcher: Any, score: Score, trials: int, batch: int) -> tuple[Rows, f
 
 def ours(space: Space, score: Score, seed: int, trials: int, batch: int) -> tuple[Rows, float]:
     initial = 20 if any(isinstance(block, PolicyBlock) for block in space.blocks) else 10
-    return _play(BayesianSearcher(space, seed, initial=initial), score, trials, batch)
+    searcher = BayesianSearcher(space, seed, initial=initial, acquisition=usual_acquisition(space))
+    return _play(searcher, score, trials, batch)
 
 
 class _Recorded(RandomSearcher):
@@ -370,6 +372,7 @@ def report(raw: Path, trials: int, batch: int) -> str:
     others = sorted({made_by(method) for _, method in found})
     lines = [
         f"{trials} trials, batch {batch}, seeds from {FIRST}; mean [95 % bootstrap interval]; `python -m benchmarks.search`.",
+        "Seconds in ask are by the clock, waiting for busy cores included.",
         f"{processor()}, one thread; Python {platform.python_version()}, {packages}, {', '.join(others)}; commit {commit()}.",
         "",
         "| surface | method | seeds | gain over random | worth, random trials | s in ask, median |",
