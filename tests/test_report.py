@@ -82,7 +82,9 @@ def test_what_is_not_there_is_left_out() -> None:
 
 def test_a_table_without_searches_has_a_page() -> None:
     """`search.methods: []`, published policies alone."""
-    fixed = replace(evidence(), searches=(), optimism=evidence().optimism.iloc[:0])  # type: ignore[union-attr]  # it is whole
+    whole = evidence()
+    assert whole.optimism is not None
+    fixed = replace(whole, searches=(), optimism=whole.optimism.iloc[:0])
     titles = Reader(render(fixed, sections(fixed))).text["h2"]
     assert titles == ["Result", "What it says", "Mistakes, before and after", "What it cost", "How to make it again"]
 
