@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from augsearch.errors import AugsearchError
 
 if TYPE_CHECKING:
-    from augsearch.augment import Augment
     from augsearch.policy import Chain, Operation, Policy, Schedule, Segment, SubPolicy, load_policy
-    from augsearch.study import Study, minimize
-    from augsearch.transform import Transform
+    from augsearch.policy.augment import Augment
+    from augsearch.policy.transform import Transform
+    from augsearch.search.study import Study, minimize
 
 _MODULES = {
-    "augment": ("Augment",),
-    "policy": ("Chain", "Operation", "Policy", "Schedule", "Segment", "SubPolicy", "load_policy"),
-    "study": ("Study", "minimize"),
-    "transform": ("Transform",),
+    "policy.augment": ("Augment",),
+    "policy.policy": ("Chain", "Operation", "Policy", "Schedule", "Segment", "SubPolicy", "load_policy"),
+    "search.study": ("Study", "minimize"),
+    "policy.transform": ("Transform",),
 }
 
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augsearch.errors import AugsearchError, PolicyError
-from augsearch.exchange import EXPORTERS, IMPORTERS, Options, export, fast_autoaugment
-from augsearch.pictures import example_images, load_images, picture
 from augsearch.policy import Augmentation, Chain, Schedule, load_policy, save
+from augsearch.policy.exchange import EXPORTERS, IMPORTERS, Options, export, fast_autoaugment
+from augsearch.policy.pictures import example_images, load_images, picture
 
 _NOTES = {"fast-autoaugment": fast_autoaugment.NOTE}
 

@@ -33,8 +33,7 @@ def fingerprint(**parts: object) -> str:
 def code_version() -> str:
     """A hash of the sources that decide a trial's outcome: a changed operation or trainer starts afresh."""
     root = Path(__file__).parent
-    names = ("ops.py", "policy.py", "randomness.py", "augment.py", "objectives.py", "trainer.py", "population.py")
-    files = [root / name for name in names] + sorted(root.glob("networks/*.py")) + sorted(root.glob("searchers/*.py"))
+    files = sorted(file for folder in ("policy", "training", "search") for file in (root / folder).rglob("*.py"))
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from augsearch import datasets
-from augsearch.checkpoints import Checkpoint
-from augsearch.config import Settings
-from augsearch.datasets import Card, Part
-from augsearch.datasets.parts import counts_of, stratified, take
-from augsearch.objectives import Evaluation
+from augsearch.data.info import DatasetInfo
+from augsearch.data.prepared import load_info
+from augsearch.data.splits import Split, counts_of, stratified, take
 from augsearch.policy import Policy, Schedule
-from augsearch.trainer import Member, NotFiniteError, train_members
-from augsearch.trials import TrialResult, new_network, normalisation, visible_parts
+from augsearch.settings import Settings
+from augsearch.training.checkpoints import Checkpoint
+from augsearch.training.metrics import Evaluation
+from augsearch.training.trainer import Member, NotFiniteError, train_members
+from augsearch.training.training import TrialResult, new_network, normalisation, visible_parts
 
 if TYPE_CHECKING:  # searchers load scikit-optimize, which a slot's process does not need
-    from augsearch.searchers import Trial
+    from augsearch.search.searcher import Trial
 
 _MEMORY: dict[Path, Checkpoint] = {}
 """The latest round's states, of the members that this process trained."""
@@ -94,20 +94,20 @@ def run_round(groups: Sequence[Sequence[MemberRound]], where: Surroundings, devi
 
 
 def _train(group: Sequence[MemberRound], where: Surroundings, device: str) -> list[Checkpoint | NotFiniteError]:
-    card = datasets.load_card(where.data / "card.json")
-    members = [_member(trial, where, card) for trial in group]
+    info = load_info(where.data / "dataset.json")
+    members = [_member(trial, where, info) for trial in group]
     if len({trial.since for trial in group}) > 1:  # one of them begins anew, for all its ancestors failed
         return [end for trial in group for end in _train([trial], where, device)]
     settings = where.settings
-    part, validation = visible_parts(where.data, card.fingerprint)
+    part, validation = visible_parts(where.data, info.fingerprint)
     if settings.search.pba.validation is not None:
-        validation = _some(where.data, card.fingerprint, settings.search.pba.validation, settings.seed)
-    return train_members(members, part, validation, settings.train, normalisation(card), until=group[0].until, device=device)
+        validation = _some(where.data, info.fingerprint, settings.search.pba.validation, settings.seed)
+    return train_members(members, part, validation, settings.train, normalisation(info), until=group[0].until, device=device)
 
 
-def _member(trial: MemberRound, where: Surroundings, card: Card) -> Member:
+def _member(trial: MemberRound, where: Surroundings, info: DatasetInfo) -> Member:
     policies = (*where.expert, trial.policy)
-    network = new_network(where.settings.network, card, trial.seed)
+    network = new_network(where.settings.network, info, trial.seed)
     return Member(network, policies, trial.seed, None if trial.parent is None else _state(where.state_file(trial.parent)))
 
 
@@ -116,7 +116,7 @@ def _state(file: Path) -> Checkpoint:
 
 
 @lru_cache(maxsize=1)
-def _some(folder: Path, fingerprint: str, images: int, seed: int) -> Part:
+def _some(folder: Path, fingerprint: str, images: int, seed: int) -> Split:
     """So many images of the validation part, each class in its proportion; the same in every round."""
     _, validation = visible_parts(folder, fingerprint)
     quota = stratified(counts_of(validation, 0), images, "search.pba.validation")

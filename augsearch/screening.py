@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from augsearch.config import Settings
-from augsearch.searchers.base import Trial, training_seed
+from augsearch.search.searcher import Trial, training_seed
+from augsearch.settings import Settings
 
 _SCREENING = 3_000_000  # in the path of a training seed
 

@@ -33,7 +33,7 @@ from augsearch.errors import SearchError
 
 if TYPE_CHECKING:
     from augsearch.policy import Policy
-    from augsearch.transform import Transform
+    from augsearch.policy.transform import Transform
 
 VARIABLE = "AUGSEARCH_TRIAL"
 
@@ -63,7 +63,7 @@ class RunningTrial:
 
     def transform(self) -> Transform:
         """The policy as a transform of one image, Pillow's or uint8 (C, H, W); without a policy, no change."""
-        from augsearch.transform import Transform
+        from augsearch.policy.transform import Transform
 
         return Transform(self.policy, seed=self.seed)
 

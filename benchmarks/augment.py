@@ -32,10 +32,10 @@ from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as v2
 
-from augsearch.augment import Augment
-from augsearch.ops import find
+from augsearch.environment import commit, hardware
 from augsearch.policy import Operation, Policy, SubPolicy
-from augsearch.provenance import commit, hardware
+from augsearch.policy.augment import Augment
+from augsearch.policy.ops import find
 from tests import pillow_reference as pillow
 
 TUUN = (

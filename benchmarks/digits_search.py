@@ -27,25 +27,28 @@ from typing import Any
 
 import numpy as np
 
-from augsearch import datasets, policy, searchers
-from augsearch.config import Settings, load
+from augsearch import policy
+from augsearch.data.prepare import prepare
+from augsearch.data.prepared import load_info, load_split, save
+from augsearch.environment import commit, hardware
 from augsearch.errors import AugsearchError
+from augsearch.evidence.results import Estimate, estimate
 from augsearch.files import write_text
 from augsearch.journal import Journal, read_records
-from augsearch.objectives import evaluation
 from augsearch.policy import Policy
-from augsearch.provenance import commit, hardware
-from augsearch.results import Estimate, estimate
 from augsearch.screening import promoted, screening_seed, shortened
-from augsearch.searchers.base import Trial, training_seed
-from augsearch.trainer import predict
-from augsearch.trials import normalisation, run_trial, train_policy, training_fingerprint
+from augsearch.search import methods
+from augsearch.search.searcher import Trial, training_seed
+from augsearch.settings import Settings, load
+from augsearch.training.metrics import evaluation
+from augsearch.training.trainer import predict
+from augsearch.training.training import normalisation, run_trial, train_policy, training_fingerprint
 
 HERE = Path(__file__).parent
 METHODS = ("tuun", "random")
 RETRAININGS = 6
 _SPACE = {"sub_policies", "operations_each", "operations", "draw"}
-_DECISIVE = _SPACE | {"objective", "trials", "batch", "initial", "confirm", "acquisition", "kappa"}
+_DECISIVE = _SPACE | {"objective", "trials", "batch", "n_initial_points", "confirm", "acq_func", "kappa"}
 _CONFIRMATION, _RETRAINING = 1_000_000, 2_000_000  # in the paths of training seeds, as the pipeline keeps them apart
 
 
@@ -55,7 +58,7 @@ class Search:
     def __init__(self, method: str, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
-        self.searcher = searchers.make(method.partition(",")[0], settings.search, settings.seed)
+        self.searcher = methods.make(method.partition(",")[0], settings.search, settings.seed)
         self.policies: dict[int, Policy | None] = {}
         self.scores: list[float] = []
         self.promoted: dict[int, float] = {}
@@ -128,13 +131,13 @@ class Search:
 
 def retrain(found: Policy, settings: Settings, folder: Path) -> dict[str, list[float]]:
     """Accuracy on val and test of models trained on seeds that no search has used, the same for every method."""
-    card, test = datasets.load_card(folder / "card.json"), datasets.load_part(folder, "test")
+    info, test = load_info(folder / "dataset.json"), load_split(folder, "test")
     scores: dict[str, list[float]] = {"val": [], "test": []}
     for k in range(RETRAININGS):
         trained = train_policy(found, training_seed(settings.seed, _RETRAINING, k), settings, folder, "cpu")
-        predicted = predict(trained.model, test, settings.train, normalisation(card))
+        predicted = predict(trained.model, test, settings.train, normalisation(info))
         scores["val"].append(round(trained.accuracy[-1], 6))
-        scores["test"].append(round(evaluation(predicted, test.labels, len(card.classes)).accuracy, 6))
+        scores["test"].append(round(evaluation(predicted, test.labels, len(info.classes)).accuracy, 6))
     return scores
 
 
@@ -163,10 +166,10 @@ def run(seeds: Iterable[int], screened: int | None, params: Path, raw: Path) -> 
     origin = {"commit": commit(), "hardware": hardware(), "versions": versions()}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        parts, card = datasets.prepare(load(params).dataset)
-        datasets.save(parts, card, folder)
+        parts, info = prepare(load(params).dataset)
+        save(parts, info, folder)
         settings = settings_of(params, 0)
-        mark = training_fingerprint(settings, card, search=settings.search.model_dump(include=_DECISIVE))
+        mark = training_fingerprint(settings, info, search=settings.search.model_dump(include=_DECISIVE))
         with Journal.open(raw, mark) as journal:
             done = {(r["seed"], r["method"]) for r in journal.records}
             wanted = [(seed, method) for seed in seeds for method in methods if (seed, method) not in done]
@@ -203,7 +206,8 @@ def report(params: Path, raw: Path) -> str:
         "# Tuun against random search on the embedded example",
         "",
         f"{len(seeds)} seeds ({seeds[0]} to {seeds[-1]}); for each method {search.trials} trials (batch {search.batch}, "
-        f"initial {search.initial}), the best {search.confirm.top} confirmed on {search.confirm.seeds} fresh seeds, the chosen "
+        f"initial {search.n_initial_points}), "
+        f"the best {search.confirm.top} confirmed on {search.confirm.seeds} fresh seeds, the chosen "
         f"policy trained again on {RETRAININGS} more. Accuracy in percent, mean over the seeds; the gain is paired by seed, "
         "with its 95 % interval (Student's t).",
         "",

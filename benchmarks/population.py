@@ -1,12 +1,12 @@
-"""What it is worth to train a population's members as one network: `search.pba.together`.
+"""What it is worth to train a population's members as one network: `search.pba.members_per_model`.
 
     python -m benchmarks.population                   # some minutes; prints the table of benchmarks/population.md
     python -m benchmarks.population --device cuda     # the same on a GPU
     python -m benchmarks.population --compare 4       # PBA as published, and beyond the paper, on four seeds
 
 A round of three epochs of 16 members, from their states to their states: augmentation by policies that were explored eight
-times, training, validation. "One after the other" is `together: 1`. On a CPU seconds are the process's own (one thread),
-so that waiting for a busy machine does not count; on a GPU they are the wall's. The variants alternate; medians.
+times, training, validation. "One after the other" is `members_per_model: 1`. On a CPU seconds are the process's own (one
+thread), so that waiting for a busy machine does not count; on a GPU they are the wall's. The variants alternate; medians.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from augsearch import datasets, searchers
-from augsearch.config import DatasetSettings, NetworkSettings, Settings, TrainSettings, load
-from augsearch.datasets import Card, Part
+from augsearch.data.info import DatasetInfo
+from augsearch.data.prepare import prepare
+from augsearch.data.prepared import load_split, save
+from augsearch.data.splits import Split
+from augsearch.environment import provenance
 from augsearch.errors import SettingsError
-from augsearch.ops import PBA_OPERATIONS
+from augsearch.evidence.results import estimate
 from augsearch.policy import Policy
+from augsearch.policy.ops import PBA_OPERATIONS
 from augsearch.population import Surroundings, member_round, run_round
-from augsearch.provenance import provenance
-from augsearch.results import estimate
-from augsearch.searchers.base import training_seed
-from augsearch.searchers.population import PbaSpace, schedule_of
-from augsearch.trainer import Member, predict, train_members
-from augsearch.trials import new_network, normalisation, train_policy
+from augsearch.search import methods
+from augsearch.search.population import PbaSpace, schedule_of
+from augsearch.search.searcher import training_seed
+from augsearch.settings import DatasetSettings, NetworkSettings, Settings, TrainSettings, load
+from augsearch.training.trainer import Member, predict, train_members
+from augsearch.training.training import new_network, normalisation, train_policy
 
 MEMBERS, EPOCHS = 16, 3
 # network, side of the images, training and validation images (fewer where a round takes long), batch
@@ -55,9 +58,9 @@ def _policy(seed: int) -> Policy:
     return space.policy(levels)
 
 
-def _part(side: int, count: int, seed: int) -> Part:
+def _part(side: int, count: int, seed: int) -> Split:
     rng = np.random.default_rng(seed)
-    return Part(rng.integers(0, 256, (count, 3, side, side), np.uint8), rng.integers(0, 10, count))
+    return Split(rng.integers(0, 256, (count, 3, side, side), np.uint8), rng.integers(0, 10, count))
 
 
 def _round(case: str, together: int, precision: str, device: str) -> float:
@@ -65,12 +68,14 @@ def _round(case: str, together: int, precision: str, device: str) -> float:
     network, side, train, val, batch = CASES[case]
     part, validation = _part(side, train, 0), _part(side, val, 1)
     settings = TrainSettings.model_validate({"epochs": 200, "batch_size": batch, "schedule": "cosine", "precision": precision})
-    card = Card("random pixels", "made by this script", tuple("0123456789"), 3, side, side, (0.5,) * 3, (0.3,) * 3, {}, "none")
-    members = [Member(new_network(network, card, k), (_policy(k),), k, None) for k in range(MEMBERS)]
+    info = DatasetInfo(
+        "random pixels", "made by this script", tuple("0123456789"), 3, side, side, (0.5,) * 3, (0.3,) * 3, {}, "none"
+    )
+    members = [Member(new_network(network, info, k), (_policy(k),), k, None) for k in range(MEMBERS)]
     clock = time.perf_counter if device != "cpu" else time.process_time
     started = clock()
     for k in range(0, MEMBERS, together):
-        train_members(members[k : k + together], part, validation, settings, normalisation(card), until=EPOCHS, device=device)
+        train_members(members[k : k + together], part, validation, settings, normalisation(info), until=EPOCHS, device=device)
     return clock() - started
 
 
@@ -92,44 +97,44 @@ def throughput(rounds: int, device: str) -> None:
 
 def compare(seeds: int) -> None:
     """The digits example: each variant's schedule, retrained on six fresh seeds, judged on test."""
-    parts, card = datasets.prepare(DatasetSettings(name="digits"))
+    parts, info = prepare(DatasetSettings(name="digits"))
     base = load("params.yaml")
     print("| variant | search, s of one core | test, % | n searches |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        datasets.save(parts, card, Path(folder))
+        save(parts, info, Path(folder))
         for name, changes in VARIANTS.items():
             scores, seconds = [], []
             for seed in range(5000, 5000 + seeds):
                 data = base.model_dump()
                 data["seed"] = seed
                 data["search"]["pba"] |= changes
-                score, spent = _searched(Settings.model_validate(data), Path(folder), Path(folder) / f"{name} {seed}", card)
+                score, spent = _searched(Settings.model_validate(data), Path(folder), Path(folder) / f"{name} {seed}", info)
                 scores.append(score)
                 seconds.append(spent)
             print(f"| {name} | {statistics.median(seconds):.0f} | {estimate(scores)} | {seeds} |", flush=True)
 
 
-def _searched(settings: Settings, folder: Path, states: Path, card: Card) -> tuple[float, float]:
+def _searched(settings: Settings, folder: Path, states: Path, info: DatasetInfo) -> tuple[float, float]:
     """(test accuracy of the found schedule, seconds of the search)."""
     own = settings.population()
     where = Surroundings(own, (), folder, states)
-    searcher = searchers.make("pba", own.search, settings.seed)
-    assert isinstance(searcher, searchers.PopulationSearcher)
+    searcher = methods.make("pba", own.search, settings.seed)
+    assert isinstance(searcher, methods.PopulationSearcher)
     started = time.process_time()
-    while trials := searcher.ask(own.search.pba.members):
+    while trials := searcher.ask(own.search.pba.population_size):
         rounds = [member_round(t, searcher.trials) for t in trials]
-        n = own.search.pba.together
+        n = own.search.pba.members_per_model
         for trial, result in zip(
             trials, run_round([rounds[i : i + n] for i in range(0, len(rounds), n)], where, "cpu"), strict=True
         ):
             searcher.tell(trial.id, result.score)
     spent = time.process_time() - started
     found = schedule_of(searcher.lineage(searcher.ranking()[0]))
-    test = datasets.load_part(folder, "test")
+    test = load_split(folder, "test")
     accuracy = []
     for repeat in range(6):
         model = train_policy(found, training_seed(settings.seed, 2_000_000, repeat), settings, folder, "cpu").model
-        accuracy.append(float(np.mean(predict(model, test, settings.train, normalisation(card)) == test.labels)))
+        accuracy.append(float(np.mean(predict(model, test, settings.train, normalisation(info)) == test.labels)))
     return float(np.mean(accuracy)), spent
 
 
@@ -144,7 +149,7 @@ def main() -> None:
         compare(arguments.compare) if arguments.compare else throughput(arguments.rounds, arguments.device)
     except SettingsError as error:
         raise SystemExit(f"error: {error}") from None
-    origin = provenance(Card("random pixels", "made by this script", (), 3, 0, 0, (), (), {}, "none"))
+    origin = provenance(DatasetInfo("random pixels", "made by this script", (), 3, 0, 0, (), (), {}, "none"))
     for key in ("commit", "hardware", "versions"):
         print(f"- {key}: {origin[key]}")
 

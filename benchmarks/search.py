@@ -30,14 +30,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from augsearch.config import TUUN_OPERATIONS
+from augsearch.environment import commit, processor
 from augsearch.files import write_text
 from augsearch.journal import Journal, code_version, fingerprint, read_records
-from augsearch.provenance import commit, processor
-from augsearch.searchers.bayesian import BayesianSearcher
-from augsearch.searchers.random import RandomSearcher
-from augsearch.searchers.space import Number, PolicyBlock, Space, read_space
-from augsearch.study import usual_acquisition
+from augsearch.search.bayesian import BayesianSearcher
+from augsearch.search.random import RandomSearcher
+from augsearch.search.space import Number, PolicyBlock, Space, read_space
+from augsearch.search.study import usual_acquisition
+from augsearch.settings import TUUN_OPERATIONS
 
 KINDS = len(TUUN_OPERATIONS)
 NOISE = 0.4
@@ -202,8 +202,8 @@ def _play(searcher: Any, score: Score, trials: int, batch: int) -> tuple[Rows, f
 
 
 def ours(space: Space, score: Score, seed: int, trials: int, batch: int) -> tuple[Rows, float]:
-    initial = 20 if any(isinstance(block, PolicyBlock) for block in space.blocks) else 10
-    searcher = BayesianSearcher(space, seed, initial=initial, acquisition=usual_acquisition(space))
+    n_initial_points = 20 if any(isinstance(block, PolicyBlock) for block in space.blocks) else 10
+    searcher = BayesianSearcher(space, seed, n_initial_points=n_initial_points, acq_func=usual_acquisition(space))
     return _play(searcher, score, trials, batch)
 
 
@@ -443,7 +443,7 @@ def asking_row(told: int, batch: int) -> str:
     """Process time, so that waiting for a busy machine does not count."""
     seconds = []
     for seed in range(ASKS):
-        searcher, surface = BayesianSearcher(Space([BLOCK]), seed, initial=told), policy_problem("additive", FIRST)[0]
+        searcher, surface = BayesianSearcher(Space([BLOCK]), seed, n_initial_points=told), policy_problem("additive", FIRST)[0]
         for trial, row in zip(searcher.ask(told), searcher._asked, strict=True):
             searcher.tell(trial.id, float(surface(row[None])[0]))
         started = time.process_time()

@@ -1,4 +1,4 @@
-"""How fast one core trains: `augsearch.trainer.train` against a plain PyTorch loop that does the same work.
+"""How fast one core trains: `augsearch.training.trainer.train` against a plain PyTorch loop that does the same work.
 
     python benchmarks/trainer.py                    # five rounds, some minutes; prints the table of benchmarks/trainer.md
     python benchmarks/trainer.py --rounds 1 --networks small resnet9
@@ -33,12 +33,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from augsearch import networks
-from augsearch.config import TrainSettings
-from augsearch.datasets import Card, Part
+from augsearch.data.info import DatasetInfo
+from augsearch.data.splits import Split
+from augsearch.environment import provenance
 from augsearch.policy import Operation, Policy, SubPolicy
-from augsearch.provenance import provenance
-from augsearch.trainer import Normalisation, train
+from augsearch.settings import TrainSettings
+from augsearch.training import networks
+from augsearch.training.trainer import Normalisation, train
 
 BATCH = 128
 NORMALISATION = Normalisation((0.5,) * 3, (0.25,) * 3)
@@ -152,7 +153,7 @@ def measure(name: str, rounds: int) -> dict[str, list[float]]:
     options, side, count = CASES[name]
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, 3, side, side), dtype=np.uint8)
-    part = Part(images, np.arange(count) % 10)
+    part = Split(images, np.arange(count) % 10)
     pictures = Pictures(images, part.labels)
     settings = TrainSettings(epochs=1, batch_size=BATCH, precision="bfloat16")
 
@@ -196,13 +197,13 @@ def main(names: Sequence[str], rounds: int) -> None:
     random.seed(0)
     torch.manual_seed(0)
     print(
-        "| network | plain loop, images/s | augsearch.trainer.train | ratio "
+        "| network | plain loop, images/s | augsearch.training.trainer.train | ratio "
         "| step alone, float32 | bfloat16 and channels_last | ratio |"
     )
     print("|---" * 7 + "|")
     for name in names:
         print(row(name, measure(name, rounds)), flush=True)
-    nothing = Card("random pixels", "made by this script", (), 3, 0, 0, (), (), {}, "none")
+    nothing = DatasetInfo("random pixels", "made by this script", (), 3, 0, 0, (), (), {}, "none")
     origin = provenance(nothing)
     print(f"\nImages for each second of one core: median (lowest to highest) of {rounds} rounds, batches of {BATCH}.\n")
     for key in ("commit", "hardware", "versions"):

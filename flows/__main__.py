@@ -19,8 +19,8 @@ def main(arguments: list[str]) -> int:
         return 2
     from importlib import import_module
 
-    from augsearch.config import load
     from augsearch.errors import AugsearchError
+    from augsearch.settings import load
     from flows.interrupts import end_at_once
     from flows.server import one_server
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load(params)  # before a server is started or a file touched
         if settings.search.space or not settings.search.sub_policies:
-            from augsearch.searchers import check_space  # seconds to import
+            from augsearch.search.methods import check_space  # seconds to import
 
             check_space(settings)
         with one_server():

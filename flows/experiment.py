@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from augsearch.errors import SearchError
-from augsearch.experiments import Case, load_experiment
+from augsearch.evidence.experiments import Case, load_experiment
 from augsearch.files import write_text
 from tasks.join import join
 

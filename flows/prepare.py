@@ -4,7 +4,7 @@ import sys
 
 from prefect import flow, get_run_logger
 
-from augsearch.config import load
+from augsearch.settings import load
 from tasks.errors import mendable
 from tasks.prepare import prepare_data
 
@@ -12,8 +12,8 @@ from tasks.prepare import prepare_data
 @flow(name="prepare")
 @mendable
 def prepare(params: str = "params.yaml") -> None:
-    card = prepare_data(load(params).dataset)
-    get_run_logger().info(str(card))
+    info = prepare_data(load(params).dataset)
+    get_run_logger().info(str(info))
 
 
 if __name__ == "__main__":  # the same as `python -m flows prepare`, which starts its slots a little faster

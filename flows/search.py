@@ -5,7 +5,7 @@ import sys
 from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner
 
-from augsearch.config import load
+from augsearch.settings import load
 from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
 from tasks.outcomes import Outcome, save_searches
@@ -19,7 +19,7 @@ from tasks.slots import free_slots, warn_of_slow_precision
 @mendable
 def search(params: str = "params.yaml") -> None:
     settings = load(params)
-    slots = free_slots(settings.slots)
+    slots = free_slots(settings.workers)
     warn_of_slow_precision(settings, slots)
     outcomes: dict[str, Outcome] = {}
     for method in settings.search.methods:

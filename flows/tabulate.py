@@ -5,7 +5,7 @@ import sys
 from prefect import flow, get_run_logger
 from prefect.task_runners import ProcessPoolTaskRunner
 
-from augsearch.config import load
+from augsearch.settings import load
 from flows.interrupts import follow_the_flow
 from tasks.errors import mendable
 from tasks.originals import claims
@@ -22,7 +22,7 @@ def tabulate(params: str = "params.yaml") -> None:
     if settings.search.own_script:
         table = publish_script(settings)
     else:
-        originals = claims(settings, free_slots(settings.slots)) if settings.table.originals_rule else {}
+        originals = claims(settings, free_slots(settings.workers)) if settings.table.originals_rule else {}
         table = publish(evaluate(settings), originals, settings)
         report(table, settings, params)
     get_run_logger().info(f"the table, with its report in reports/index.html:\n{table}")

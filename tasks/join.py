@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from augsearch import datasets
-from augsearch.comparisons import compare_all, differences_frame
-from augsearch.experiments import Experiment
+from augsearch.data.prepared import load_info
+from augsearch.environment import data_line, provenance
+from augsearch.evidence.comparisons import compare_all, differences_frame
+from augsearch.evidence.experiments import Experiment
+from augsearch.evidence.report.evidence import Evidence
+from augsearch.evidence.report.joint import Joint, joint_lead, joint_sections
+from augsearch.evidence.report.page import page
+from augsearch.evidence.report.sections import all_figures
+from augsearch.evidence.report.svg import standalone
+from augsearch.evidence.results import arm_scores, experiment_table
 from augsearch.files import replacing, write_text
-from augsearch.objectives import spoken
-from augsearch.provenance import data_line, provenance
-from augsearch.report.evidence import Evidence
-from augsearch.report.joint import Joint, joint_lead, joint_sections
-from augsearch.report.page import page
-from augsearch.report.sections import all_figures
-from augsearch.report.svg import standalone
-from augsearch.results import arm_scores, experiment_table
+from augsearch.training.metrics import spoken
 from tasks.paths import DATA, REPORTS
 
 
@@ -33,12 +33,12 @@ def join(experiment: Experiment, text: str, root: Path) -> None:
     by_case = {str(case): arm_scores(frame, measure) for case, frame in scores.groupby("dataset", sort=False)}
     found = compare_all(by_case, confidence)
     differences = pd.concat([differences_frame(name, each, spoken(measure), confidence) for name, each in found.items()])
-    cards = {case: datasets.load_card(root / case / DATA / "card.json") for case in experiment.cases}
+    cards = {case: load_info(root / case / DATA / "dataset.json") for case in experiment.cases}
     some = next(iter(cards.values()))
     origin = provenance(some)
     del origin["data"]  # each case has its own
     evidence = Evidence(
-        card=some,
+        info=some,
         settings=first,
         params=text,
         scores=scores,
@@ -53,7 +53,7 @@ def join(experiment: Experiment, text: str, root: Path) -> None:
         experiment,
         evidence,
         reports={case: str(root / case / REPORTS / "index.html") for case in experiment.cases},
-        data={case: data_line(card) for case, card in cards.items()},
+        data={case: data_line(info) for case, info in cards.items()},
     )
     _write(joint, experiment_table(by_case, confidence), root)
 

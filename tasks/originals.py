@@ -14,13 +14,15 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from augsearch import datasets, policy
-from augsearch.config import Settings, override
-from augsearch.datasets import Card, Part
+from augsearch import policy
+from augsearch.data.info import DatasetInfo
+from augsearch.data.prepared import load_info, load_split
+from augsearch.data.splits import Split
 from augsearch.errors import SearchError
 from augsearch.journal import Journal, fingerprint, read_records
 from augsearch.policy import Augmentation
-from augsearch.trials import train_on, training_fingerprint
+from augsearch.settings import Settings, override
+from augsearch.training.training import train_on, training_fingerprint
 from tasks import paths
 from tasks.slots import Slots
 
@@ -29,8 +31,8 @@ _METHODS = ("tuun", "random")  # whose trials are trainings by themselves: each 
 
 def claims(settings: Settings, slots: Sequence[str]) -> dict[str, float]:
     """The best test score over all epochs and trials of each search, in [0, 1]; trials that ran before are read."""
-    card = datasets.load_card(paths.DATA / "card.json")
-    mark = training_fingerprint(settings, card, kind="originals", objective=settings.search.objective)
+    info = load_info(paths.DATA / "dataset.json")
+    mark = training_fingerprint(settings, info, kind="originals", objective=settings.search.objective)
     log = get_run_logger()
     with Journal.open(paths.ORIGINALS, mark, log.warning) as journal:
         known = {record["trial"]: record["best"] for record in journal.records}
@@ -74,17 +76,17 @@ def _call(name: str, record: dict[str, Any], settings: Settings) -> dict[str, An
 
 
 @lru_cache(maxsize=1)
-def _parts(fingerprint: str) -> tuple[Part, Part]:
+def _parts(fingerprint: str) -> tuple[Split, Split]:
     """Train and test, once for each process; the fingerprint keeps apart what lay in the folder one after the other."""
-    return datasets.load_part(paths.DATA, "train"), datasets.load_part(paths.DATA, "test")
+    return load_split(paths.DATA, "train"), load_split(paths.DATA, "test")
 
 
 @task(name="original", task_run_name="{name}", cache_policy=NO_CACHE)
 def original_task(name: str, policy: Augmentation | None, seed: int, settings: Settings, device: str) -> float | None:
     """The best test score of any epoch of one trial, trained again; None: it failed."""
-    card: Card = datasets.load_card(paths.DATA / "card.json")
+    info: DatasetInfo = load_info(paths.DATA / "dataset.json")
     try:
-        trained = train_on(*_parts(card.fingerprint), card, policy, seed, settings, device)
+        trained = train_on(*_parts(info.fingerprint), info, policy, seed, settings, device)
     except Exception:  # whatever failed a trial there fails it here: no claim, and the others go on
         return None
     return max(trained.scores(settings.search.objective))

@@ -15,16 +15,19 @@ from typing import Any
 import numpy as np
 from prefect import get_run_logger
 
-from augsearch import arms, datasets, policy, searchers
-from augsearch.config import Settings
-from augsearch.datasets import Card
+from augsearch import policy
+from augsearch.data.info import DatasetInfo
+from augsearch.data.prepared import load_info, load_split
 from augsearch.errors import SearchError
+from augsearch.evidence import arms
 from augsearch.journal import Journal
-from augsearch.pictures import describe, picture, population_figure
+from augsearch.policy.pictures import describe, picture, population_figure
 from augsearch.population import Surroundings, member_round
-from augsearch.searchers import Trial
-from augsearch.searchers.population import PopulationSearcher, schedule_of
-from augsearch.trials import TrialResult, as_record, training_fingerprint
+from augsearch.search import methods
+from augsearch.search.population import PopulationSearcher, schedule_of
+from augsearch.search.searcher import Trial
+from augsearch.settings import Settings
+from augsearch.training.training import TrialResult, as_record, training_fingerprint
 from tasks import paths
 from tasks.outcomes import Outcome
 from tasks.search import or_failure, read_result
@@ -38,18 +41,18 @@ METHOD = "pba"
 @contextmanager
 def open_population(settings: Settings, slots: Sequence[str]) -> Iterator[RunningPopulation]:
     """Continue or begin the population search; on leaving, journal and tracking are closed."""
-    card = datasets.load_card(paths.DATA / "card.json")
+    info = load_info(paths.DATA / "dataset.json")
     own = settings.population()
     expert = arms.expert_policy(settings.dataset.name, settings.retrain.etp) if own.search.pba.expert else None
     mark = training_fingerprint(
-        own, card, method=METHOD, pba=own.search.pba.model_dump(), objective=own.search.objective,
+        own, info, method=METHOD, pba=own.search.pba.model_dump(), objective=own.search.objective,
         expert=expert and policy.to_dict(expert),
     )  # fmt: skip
     where = Surroundings(own, () if expert is None else (expert,), paths.DATA, paths.POPULATION / mark[:16])
     with Journal.open(paths.JOURNALS / f"{METHOD}.jsonl", mark, get_run_logger().warning) as journal:
-        tracker = Tracker(card.name, f"search {METHOD}", mark, {"method": METHOD, "kind": "search"})
+        tracker = Tracker(info.name, f"search {METHOD}", mark, {"method": METHOD, "kind": "search"})
         try:
-            yield RunningPopulation(where, card, journal, tracker, slots)
+            yield RunningPopulation(where, info, journal, tracker, slots)
         except BaseException:  # an interruption too is noted, and goes on its way
             tracker.interrupted()
             raise
@@ -58,7 +61,9 @@ def open_population(settings: Settings, slots: Sequence[str]) -> Iterator[Runnin
 class RunningPopulation:
     """A population between its first and its last round. `run` trains it; `choose` ends the search."""
 
-    def __init__(self, where: Surroundings, card: Card, journal: Journal, tracker: Tracker, slots: Sequence[str]) -> None:
+    def __init__(
+        self, where: Surroundings, info: DatasetInfo, journal: Journal, tracker: Tracker, slots: Sequence[str]
+    ) -> None:
         self.where = where
         self.settings = where.settings
         self.pba = where.settings.search.pba
@@ -66,21 +71,21 @@ class RunningPopulation:
         self.tracker = tracker
         self.slots = Slots(members_task, slots)
         self._slot_count = len(slots)
-        searcher = searchers.make(METHOD, self.settings.search, self.settings.seed)
+        searcher = methods.make(METHOD, self.settings.search, self.settings.seed)
         assert isinstance(searcher, PopulationSearcher)
         self.searcher = searcher
         self.results: dict[int, TrialResult] = {}
         self._recorded = {r["trial"]: read_result(r) for line in journal.records for r in line["trials"]}
-        self._examples = datasets.load_part(paths.DATA, "train").images[:8]
+        self._examples = load_split(paths.DATA, "train").images[:8]
         self._log = get_run_logger()
         self._clock, self._ran = time.perf_counter(), 0
         if self._recorded:
-            done = len(self._recorded) // self.pba.members
+            done = len(self._recorded) // self.pba.population_size
             self._log.info(f"{METHOD}: {done} of {searcher.rounds} rounds are in the journal and do not run again")
 
     def run(self) -> None:
         """Every round of the population's training."""
-        while trials := self.searcher.ask(self.pba.members):
+        while trials := self.searcher.ask(self.pba.population_size):
             self._round(trials)
             for trial in trials:
                 self.searcher.tell(trial.id, self.results[trial.id].score)
@@ -90,7 +95,7 @@ class RunningPopulation:
 
     def _round(self, trials: Sequence[Trial]) -> None:
         """Members in the journal are read, the others trained."""
-        n = self.pba.together  # neighbours, whatever slots there are: slots change no result
+        n = self.pba.members_per_model  # neighbours, whatever slots there are: slots change no result
         groups = [trials[i : i + n] for i in range(0, len(trials), n)]
         new = [group for group in groups if not all(trial.id in self._recorded for trial in group)]
         self.results |= {trial.id: self._recorded[trial.id] for trial in trials if trial.id in self._recorded}
@@ -144,7 +149,7 @@ class RunningPopulation:
         """The schedule of the member that ended best; the search is then over."""
         chosen = self.searcher.ranking()[0]
         found = schedule_of(self.searcher.lineage(chosen))
-        for member in range(self.pba.members):
+        for member in range(self.pba.population_size):
             self._track(member)
         rounds = self._rounds()
         self.tracker.dictionary(policy.to_dict(found), "schedule.json")
@@ -153,16 +158,28 @@ class RunningPopulation:
         score = self.results[chosen].score
         assert score is not None  # ranked
         self.tracker.finish(
-            params={"members": self.pba.members, "epochs": self.searcher.epochs, "chosen_member": chosen % self.pba.members},
+            params={
+                "members": self.pba.population_size,
+                "epochs": self.searcher.epochs,
+                "chosen_member": chosen % self.pba.population_size,
+            },
             metrics={f"val_{self.settings.search.objective}": score},
             tags={"policy": describe(found)},
         )
-        self._log.info(f"{METHOD}: chose member {chosen % self.pba.members}, a schedule of {len(found.segments)} policies")
+        self._log.info(
+            f"{METHOD}: chose member {chosen % self.pba.population_size}, a schedule of {len(found.segments)} policies"
+        )
         shutil.rmtree(self.where.states, ignore_errors=True)
-        return Outcome(found, {}, chosen % self.pba.members, [self._summary(m) for m in range(self.pba.members)], rounds=rounds)
+        return Outcome(
+            found,
+            {},
+            chosen % self.pba.population_size,
+            [self._summary(m) for m in range(self.pba.population_size)],
+            rounds=rounds,
+        )
 
     def _of(self, member: int) -> list[Trial]:
-        return self.searcher.trials[member :: self.pba.members]
+        return self.searcher.trials[member :: self.pba.population_size]
 
     def _summary(self, member: int) -> dict[str, Any]:
         """What became of a member: its place in the population, not its weights' history."""
@@ -178,7 +195,8 @@ class RunningPopulation:
 
     def _rounds(self) -> list[dict[str, Any]]:
         by_round = [
-            self.searcher.trials[i : i + self.pba.members] for i in range(0, len(self.searcher.trials), self.pba.members)
+            self.searcher.trials[i : i + self.pba.population_size]
+            for i in range(0, len(self.searcher.trials), self.pba.population_size)
         ]
         return [
             {
@@ -191,14 +209,14 @@ class RunningPopulation:
         ]
 
     def _lineage_members(self, trial_id: int) -> list[int]:
-        return [trial.id % self.pba.members for trial in self.searcher.lineage(trial_id)]
+        return [trial.id % self.pba.population_size for trial in self.searcher.lineage(trial_id)]
 
     def _track(self, member: int) -> None:
         """A child run: the member's scores over the epochs, and the history of the weights that it ended with."""
         mine = self._of(member)
         results = [self.results[trial.id] for trial in mine]
         lineage = self.searcher.lineage(mine[-1].id)
-        steps = [{"until": t.until, "member": t.id % self.pba.members, "seed": t.seed} for t in lineage]
+        steps = [{"until": t.until, "member": t.id % self.pba.population_size, "seed": t.seed} for t in lineage]
         scores = {t.until or 0: r.score for t, r in zip(mine, results, strict=True) if r.score is not None}
         failure = results[-1].failure
         found = schedule_of(lineage)

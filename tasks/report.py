@@ -12,19 +12,19 @@ from prefect import task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from augsearch import datasets
-from augsearch.config import Settings
-from augsearch.datasets import Card
+from augsearch.data.info import DatasetInfo
+from augsearch.data.prepared import load_info, load_split
+from augsearch.environment import provenance
+from augsearch.evidence.report.evidence import Evidence, Search
+from augsearch.evidence.report.page import render
+from augsearch.evidence.report.sections import Section, all_figures, lead, sections
+from augsearch.evidence.report.strips import examples
+from augsearch.evidence.report.svg import standalone
 from augsearch.files import write_text
 from augsearch.journal import read_records
-from augsearch.pictures import picture
 from augsearch.policy import Policy, Schedule, from_dict, load_policy
-from augsearch.provenance import provenance
-from augsearch.report.evidence import Evidence, Search
-from augsearch.report.page import render
-from augsearch.report.sections import Section, all_figures, lead, sections
-from augsearch.report.strips import examples
-from augsearch.report.svg import standalone
+from augsearch.policy.pictures import picture
+from augsearch.settings import Settings
 from tasks import paths
 from tasks.tracking import Tracker
 
@@ -38,30 +38,30 @@ def report(table: str, settings: Settings, params: str) -> None:
 
     table: the results in Markdown. params: the settings' file.
     """
-    card = datasets.load_card(paths.DATA / "card.json")
-    evidence = _gather(settings, Path(params).read_text(), card)
+    info = load_info(paths.DATA / "dataset.json")
+    evidence = _gather(settings, Path(params).read_text(), info)
     parts = sections(evidence)
     write_text(PAGE, render(evidence, parts))
     files = _draw(evidence, parts)
     _to_prefect(evidence, parts, files, table)
-    tracker = Tracker(card.name, "table", card.fingerprint, {"kind": "table"})
+    tracker = Tracker(info.name, "table", info.fingerprint, {"kind": "table"})
     tracker.artifact(PAGE)
     for file in files:
         tracker.artifact(file, "figures")
     tracker.finish()
 
 
-def _gather(settings: Settings, params: str, card: Card) -> Evidence:
-    train = datasets.load_part(paths.DATA, "train")
+def _gather(settings: Settings, params: str, info: DatasetInfo) -> Evidence:
+    train = load_split(paths.DATA, "train")
     return Evidence(
-        card=card,
+        info=info,
         settings=settings,
         params=params,
         scores=pd.read_csv(paths.REPORTS / "scores.csv"),
         results=pd.read_csv(paths.REPORTS / "results.csv"),
         searches=tuple(_search(method, found["trials"]) for method, found in json.loads(paths.SEARCHES.read_text()).items()),
         images=examples(train.images, train.labels),
-        origin=provenance(card),
+        origin=provenance(info),
         **{name: _read(paths.REPORTS / f"{name}.csv") for name in ("differences", "optimism", "confusion", "recall")},
     )
 

@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from augsearch import arms, scripts
-from augsearch.config import Settings
+from augsearch.environment import commit, hardware
+from augsearch.evidence import arms
+from augsearch.evidence.results import Estimate, estimate
 from augsearch.files import replacing, write_text
-from augsearch.provenance import commit, hardware
-from augsearch.results import Estimate, estimate
+from augsearch.script import command
+from augsearch.settings import Settings
 from tasks import paths
 from tasks.tracking import Tracker
 
@@ -35,10 +36,10 @@ def publish_script(settings: Settings) -> str:
     searches = json.loads(paths.SEARCHES.read_text())
     confidence = settings.table.confidence
     estimates = {
-        str(arm): estimate(list(group[f"val_{scripts.MEASURE}"]), confidence)
+        str(arm): estimate(list(group[f"val_{command.MEASURE}"]), confidence)
         for arm, group in scores.groupby("arm", sort=False)
     }
-    name = scripts.name(settings.search.objective)
+    name = command.name(settings.search.objective)
     curves = _curves(searches)
     frames = {"results.csv": _summary(scores, estimates, searches), "scores.csv": scores, "search.csv": curves}
     for file, frame in frames.items():

@@ -19,17 +19,20 @@ from typing import Any
 import numpy as np
 from prefect import get_run_logger
 
-from augsearch import datasets, policy, screening, scripts, searchers
-from augsearch.config import Settings, override
+from augsearch import policy, screening
+from augsearch.data.prepared import load_info, load_split
 from augsearch.errors import SearchError
+from augsearch.evidence.report.importance import strengths
 from augsearch.journal import Journal, read_records
-from augsearch.pictures import describe, example_images, policy_grid
 from augsearch.policy import Policy
-from augsearch.report.importance import strengths
-from augsearch.script_trial import script_fingerprint
-from augsearch.searchers import Earlier, Searcher, Trial
-from augsearch.searchers.base import training_seed
-from augsearch.trials import TrialResult, as_record, by_epoch, training_fingerprint
+from augsearch.policy.pictures import describe, example_images, policy_grid
+from augsearch.script import command
+from augsearch.script.run import script_fingerprint
+from augsearch.search import methods
+from augsearch.search.methods import Earlier
+from augsearch.search.searcher import Searcher, Trial, training_seed
+from augsearch.settings import Settings, override
+from augsearch.training.training import TrialResult, as_record, by_epoch, training_fingerprint
 from tasks import paths
 from tasks.outcomes import Outcome
 from tasks.slots import Slots
@@ -37,7 +40,7 @@ from tasks.tracking import Tracker, tracked_policies
 from tasks.trials import trial_task
 
 # Left out of a journal's fingerprint: more trials, for one, extend a search.
-_CHANGES_NO_PROPOSAL = {"methods", "trials", "confirm", "warm_start", "trial_seconds", "failures_in_a_row", "pba"}
+_CHANGES_NO_PROPOSAL = {"methods", "trials", "confirm", "warm_start", "trial_timeout", "max_consecutive_failures", "pba"}
 _CONFIRMATION = 1_000_000  # in the path of a training seed, far from every trial's number
 
 
@@ -62,9 +65,9 @@ def open_search(method: str, settings: Settings, slots: Sequence[str]) -> Iterat
 def _subject(settings: Settings) -> tuple[str, Callable[..., str]]:
     """What is searched for, by name, and how its journals' fingerprints are made."""
     if settings.search.own_script:
-        return scripts.name(settings.search.objective), partial(script_fingerprint, settings)
-    card = datasets.load_card(paths.DATA / "card.json")
-    return card.name, partial(training_fingerprint, settings, card)
+        return command.name(settings.search.objective), partial(script_fingerprint, settings)
+    info = load_info(paths.DATA / "dataset.json")
+    return info.name, partial(training_fingerprint, settings, info)
 
 
 def _earlier(settings: Settings) -> Earlier | None:
@@ -79,7 +82,7 @@ def _earlier(settings: Settings) -> Earlier | None:
     else:
         return None
     policies = [(policy.from_dict(data), score) for data, score in tried]
-    found = searchers.known_earlier(settings.search, [(p, score) for p, score in policies if isinstance(p, Policy)])
+    found = methods.known_earlier(settings.search, [(p, score) for p, score in policies if isinstance(p, Policy)])
     source = warm.journal or warm.experiment
     fitting = len(found.rows) if found else 0
     get_run_logger().info(f"warm start: {fitting} of {len(tried)} trials of {source} fit this search's space")
@@ -105,7 +108,7 @@ class RunningSearch:
         self.tracker = tracker
         self.slots = slots
         self.logs = logs
-        self.searcher: Searcher = searchers.make(method, settings.search, settings.seed, earlier)
+        self.searcher: Searcher = methods.make(method, settings.search, settings.seed, earlier)
         self.results: dict[int, TrialResult] = {}
         self.screened: dict[int, TrialResult] = {}
         self._asked: dict[int, Trial] = {}
@@ -113,7 +116,7 @@ class RunningSearch:
         self._screened_before = {r["screens"]: read_result(r) for r in journal.records if "screens" in r}
         self._confirmed = {(r["confirms"], r["repeat"]): read_result(r) for r in journal.records if "confirms" in r}
         own = settings.search.own_script  # whose images only the script knows
-        self._examples = example_images(8) if own else datasets.load_part(paths.DATA, "train").images[:8]
+        self._examples = example_images(8) if own else load_split(paths.DATA, "train").images[:8]
         self._log = get_run_logger()
         self._clock, self._ran, self._failed_in_a_row = time.perf_counter(), 0, 0
         if begun := self._screened_before or self._recorded:
@@ -216,10 +219,10 @@ class RunningSearch:
 
     def _count_failures(self, result: TrialResult) -> None:
         self._failed_in_a_row = self._failed_in_a_row + 1 if result.score is None else 0
-        if self._failed_in_a_row >= self.settings.search.failures_in_a_row:
+        if self._failed_in_a_row >= self.settings.search.max_consecutive_failures:
             raise SearchError(
                 f"{self.method}: stopped after {self._failed_in_a_row} failed trials in a row "
-                f"(search.failures_in_a_row); the last: {result.failure}"
+                f"(search.max_consecutive_failures); the last: {result.failure}"
             )
 
     def choose(self) -> Outcome:
@@ -379,7 +382,7 @@ def or_failure(result: TrialResult | BaseException) -> TrialResult:
         return result
     if isinstance(result, BrokenProcessPool):
         raise SearchError(
-            "a slot's process died, often because memory ran out: fewer slots.per_device need less; "
+            "a slot's process died, often because memory ran out: fewer workers.per_device need less; "
             "what was finished is kept, and `dvc repro` goes on from there"
         )
     return TrialResult(None, (), 0.0, time.time(), f"{type(result).__name__}: {result}")

@@ -11,10 +11,10 @@ import torch
 from prefect import Task, get_run_logger
 from prefect.futures import PrefectFuture, as_completed
 
-from augsearch.config import Settings, SlotSettings
+from augsearch.settings import Settings, WorkerSettings
 
 
-def free_slots(settings: SlotSettings) -> list[str]:
+def free_slots(settings: WorkerSettings) -> list[str]:
     """A device for each training that may run at a time, such as ["cuda:0", "cuda:1"] or ["cpu", "cpu"]."""
     gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     devices = list(settings.devices or gpus or ["cpu"])

@@ -15,15 +15,14 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from augsearch import arms, datasets
-from augsearch.comparisons import compare, differences_frame
-from augsearch.config import Settings, override
-from augsearch.datasets import Card, Part
-from augsearch.figures import results_figure
-from augsearch.files import replacing, write_text
-from augsearch.objectives import OBJECTIVES, evaluation, spoken
-from augsearch.provenance import provenance
-from augsearch.results import (
+from augsearch.data.info import DatasetInfo
+from augsearch.data.prepared import load_info, load_split
+from augsearch.data.splits import Split
+from augsearch.environment import provenance
+from augsearch.evidence import arms
+from augsearch.evidence.comparisons import compare, differences_frame
+from augsearch.evidence.figures import results_figure
+from augsearch.evidence.results import (
     Counts,
     Estimate,
     arm_scores,
@@ -35,8 +34,11 @@ from augsearch.results import (
     recall_frame,
     search_curves,
 )
-from augsearch.trainer import predict
-from augsearch.trials import new_network, normalisation
+from augsearch.files import replacing, write_text
+from augsearch.settings import Settings, override
+from augsearch.training.metrics import OBJECTIVES, evaluation, spoken
+from augsearch.training.trainer import predict
+from augsearch.training.training import new_network, normalisation
 from tasks import paths
 from tasks.tracking import Tracker
 from tasks.trials import weights_file
@@ -57,27 +59,27 @@ class Tested:
 
 @task(cache_policy=NO_CACHE)
 def evaluate(settings: Settings) -> Tested:
-    card = datasets.load_card(paths.DATA / "card.json")
-    test = datasets.load_part(paths.DATA, "test")
+    info = load_info(paths.DATA / "dataset.json")
+    test = load_split(paths.DATA, "test")
     rows = []
     mistaken: dict[str, list[Counts]] = {}
     for record in json.loads(paths.RETRAINED.read_text()):
         trained = override(settings, record.pop("settings"))
-        predicted = _predicted(weights_file(record["arm"], record["repeat"]), trained, card, test)
-        found = evaluation(predicted, test.labels, len(card.classes))
+        predicted = _predicted(weights_file(record["arm"], record["repeat"]), trained, info, test)
+        found = evaluation(predicted, test.labels, len(info.classes))
         tested = {f"test_{objective}": found.score(objective) for objective in OBJECTIVES}
-        rows.append({"dataset": card.name, **record, **tested})
-        mistaken.setdefault(record["arm"], []).append(confusion(predicted, test.labels, len(card.classes)))
+        rows.append({"dataset": info.name, **record, **tested})
+        mistaken.setdefault(record["arm"], []).append(confusion(predicted, test.labels, len(info.classes)))
     return Tested(pd.DataFrame(rows), {arm: np.stack(each) for arm, each in mistaken.items()})
 
 
 # Not in the task itself: it is sent to the slots' processes with the flow, and `torch` beside the word `classes` would take
 # `torch.classes` along, which cannot be sent.
-def _predicted(weights: Path, settings: Settings, card: Card, part: Part) -> Counts:
+def _predicted(weights: Path, settings: Settings, info: DatasetInfo, part: Split) -> Counts:
     """The predicted class of each image, (N,)."""
-    network = new_network(settings.network, card, 0)
+    network = new_network(settings.network, info, 0)
     network.load_state_dict(torch.load(weights, weights_only=True))
-    return predict(network, part, settings.train, normalisation(card))
+    return predict(network, part, settings.train, normalisation(info))
 
 
 @task(cache_policy=NO_CACHE)
@@ -86,7 +88,7 @@ def publish(tested: Tested, originals: Mapping[str, float], settings: Settings) 
 
     originals: what the best test score over epochs and trials would have claimed, for each method where that was asked.
     """
-    card, scores = datasets.load_card(paths.DATA / "card.json"), tested.scores
+    info, scores = load_info(paths.DATA / "dataset.json"), tested.scores
     confidence = settings.table.confidence
     objective = settings.search.objective
     by_measure = {measure: _estimates(scores, measure, confidence) for measure in ("accuracy", objective)}
@@ -95,23 +97,23 @@ def publish(tested: Tested, originals: Mapping[str, float], settings: Settings) 
     curves = search_curves(searches)
     summary = _summary(scores, estimates, searches)
     found = compare(arm_scores(scores, objective), confidence)
-    differences = differences_frame(card.name, found, spoken(objective), confidence)
-    optimism = optimism_frame(card.name, searches, by_measure[objective], originals)
+    differences = differences_frame(info.name, found, spoken(objective), confidence)
+    optimism = optimism_frame(info.name, searches, by_measure[objective], originals)
     table = markdown_table(
-        {_row(card.name, measure): {arms.label(arm): e for arm, e in each.items()} for measure, each in by_measure.items()}
+        {_row(info.name, measure): {arms.label(arm): e for arm, e in each.items()} for measure, each in by_measure.items()}
     )
     note = (
         f"Test {' and '.join(map(spoken, by_measure))} in percent, mean ± half of the {100 * confidence:g} % "
         f"interval (Student's t), n = {settings.retrain.seeds} trainings of each arm on fresh seeds."
     )
-    origin = "\n".join(f"- {key}: {value}" for key, value in provenance(card).items())
+    origin = "\n".join(f"- {key}: {value}" for key, value in provenance(info).items())
     _csv(summary, paths.REPORTS / "results.csv")
     _csv(scores, paths.REPORTS / "scores.csv")
     _csv(curves, paths.REPORTS / "search.csv")
     _csv(differences, paths.REPORTS / "differences.csv")
     _csv(optimism, paths.REPORTS / "optimism.csv")
-    _csv(confusion_frame(card.name, card.classes, tested.confusion), paths.REPORTS / "confusion.csv")
-    _csv(recall_frame(card.name, card.classes, tested.confusion, confidence), paths.REPORTS / "recall.csv")
+    _csv(confusion_frame(info.name, info.classes, tested.confusion), paths.REPORTS / "confusion.csv")
+    _csv(recall_frame(info.name, info.classes, tested.confusion, confidence), paths.REPORTS / "recall.csv")
     said = _said(differences, optimism, confidence)
     write_text(paths.REPORTS / "results.md", f"{table}\n\n{note}\n\n{said}{origin}\n")
     metrics = {
@@ -121,9 +123,9 @@ def publish(tested: Tested, originals: Mapping[str, float], settings: Settings) 
     write_text(paths.REPORTS / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     with replacing(paths.REPORTS / "results.png") as temporary:
         results_figure(
-            card.name, {arms.label(a): e for a, e in by_measure[objective].items()}, curves, confidence, spoken(objective)
+            info.name, {arms.label(a): e for a, e in by_measure[objective].items()}, curves, confidence, spoken(objective)
         ).savefig(temporary, format="png", dpi=150)
-    _show(summary, card.fingerprint, card.name, estimates)
+    _show(summary, info.fingerprint, info.name, estimates)
     return table
 
 

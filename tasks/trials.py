@@ -11,15 +11,15 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from augsearch import arms
-from augsearch.config import Settings
 from augsearch.errors import SearchError
+from augsearch.evidence import arms
 from augsearch.files import replacing
-from augsearch.objectives import OBJECTIVES
 from augsearch.policy import Augmentation, Policy
 from augsearch.population import MemberRound, Surroundings, run_round
-from augsearch.script_trial import run_script
-from augsearch.trials import TrialResult, run_trial, train_policy
+from augsearch.script.run import run_script
+from augsearch.settings import Settings
+from augsearch.training.metrics import OBJECTIVES
+from augsearch.training.training import TrialResult, run_trial, train_policy
 from tasks import paths
 
 

@@ -34,10 +34,10 @@ TINY = {
     "network": {"width": 4},
     "train": {"epochs": 2},
     "search": {
-        "pba": {"members": 4, "interval": 1, "together": 2, "train": {"epochs": 2}},
+        "pba": {"population_size": 4, "perturbation_interval": 1, "members_per_model": 2, "train": {"epochs": 2}},
         "trials": 6,
         "batch": 4,
-        "initial": 4,
+        "n_initial_points": 4,
         "sub_policies": 2,
         "confirm": {"top": 2, "seeds": 1},
     },

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from augsearch.ops import Call, Floats, Op
+from augsearch.policy.ops import Call, Floats, Op
 
 
 def darken(images: Tensor, magnitude: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the three projects do to ONE image, written with Pillow alone: the oracle for `augsearch.ops`."""
+"""What the three projects do to ONE image, written with Pillow alone: the oracle for `augsearch.policy.ops`."""
 
 import math
 

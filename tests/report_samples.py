@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from augsearch.config import load
-from augsearch.datasets import Card
-from augsearch.experiments import Case, Experiment
+from augsearch.data.info import DatasetInfo
+from augsearch.evidence.experiments import Case, Experiment
+from augsearch.evidence.report.evidence import Evidence, Search
+from augsearch.evidence.report.joint import Joint
 from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy
-from augsearch.report.evidence import Evidence, Search
-from augsearch.report.joint import Joint
+from augsearch.settings import load
 
 ROOT = Path(__file__).parent.parent
 EVIL = "<script>alert(1)</script>"
@@ -39,7 +39,7 @@ def search(method: str, trials: int, seed: int) -> Search:
 def evidence(*, whole: bool = True) -> Evidence:
     """whole: with the tables that other parts of the tabulation make."""
     rng = np.random.default_rng(0)
-    card = Card(
+    info = DatasetInfo(
         name="parts & bolts",
         source="made up",
         classes=CLASSES,
@@ -53,17 +53,17 @@ def evidence(*, whole: bool = True) -> Evidence:
     )
     arms = {"none": ("No Aug", 0.80), "random": ("Random search", 0.84), "tuun": (f"Tuun {EVIL}", 0.87)}
     rows = [(arm, k, mean + 0.01 * (k - 2)) for arm, (_, mean) in arms.items() for k in range(5)]
-    scores = pd.DataFrame([{"dataset": card.name, "arm": arm, "repeat": k, "test_accuracy": score} for arm, k, score in rows])
+    scores = pd.DataFrame([{"dataset": info.name, "arm": arm, "repeat": k, "test_accuracy": score} for arm, k, score in rows])
     results = pd.DataFrame(
         [
-            {"dataset": card.name, "arm": arm, "label": label, "n": 5, "search_trials": 30, "search_seconds": 4321.0}
+            {"dataset": info.name, "arm": arm, "label": label, "n": 5, "search_trials": 30, "search_seconds": 4321.0}
             for arm, (label, _) in arms.items()
         ]
     )
     policies = [random_policy(rng) for _ in range(3)]
     schedule = Schedule(tuple(Segment(4, policy) for policy in policies))
     return Evidence(
-        card=card,
+        info=info,
         settings=load(ROOT / "params.yaml"),
         params=f"seed: 0  # {EVIL}\n",
         scores=scores,
@@ -75,7 +75,7 @@ def evidence(*, whole: bool = True) -> Evidence:
         ),
         images=rng.integers(0, 256, (8, 3, 12, 12), np.uint8),
         origin={"commit": "0123456789ab", "hardware": "an abacus"},
-        **(_tables(card) if whole else {}),
+        **(_tables(info) if whole else {}),
     )
 
 
@@ -95,8 +95,8 @@ def joint() -> Joint:
     )
 
 
-def _tables(card: Card) -> dict[str, pd.DataFrame]:
-    base = {"dataset": card.name}
+def _tables(info: DatasetInfo) -> dict[str, pd.DataFrame]:
+    base = {"dataset": info.name}
     points = [
         ("random", "none", 4.0, 3.0, 5.0, 0.001),
         ("tuun", "none", 7.0, 6.0, 8.0, 0.001),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from augsearch import arms
-from augsearch.exchange import IMPORTERS, Options
+from augsearch.evidence import arms
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, SubPolicy, joined, save
+from augsearch.policy.exchange import IMPORTERS, Options
 from tests.test_exchange import PUBLISHED as LOGS
 
 FOUND = Policy((SubPolicy((Operation("Color", 0.5, 0.5),)),))

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augsearch.augment import Augment
 from augsearch.errors import PolicyError
-from augsearch.ops import OPS
 from augsearch.policy import Draw, Operation, Policy, Schedule, Segment, SubPolicy
-from augsearch.randomness import philox, uniform
+from augsearch.policy.augment import Augment
+from augsearch.policy.ops import OPS
+from augsearch.policy.randomness import philox, uniform
 
 
 def random_policy(seed: int, draw: Draw) -> Policy:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from augsearch.comparisons import Difference, compare, difference, holm
-from augsearch.results import Estimate
+from augsearch.evidence.comparisons import Difference, compare, difference, holm
+from augsearch.evidence.results import Estimate
 
 ARMS = ("none", "etp", "random", "tuun", "tuun+etp")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from augsearch.config import Settings, TrainSettings, load, override
 from augsearch.errors import SettingsError
-from augsearch.recipes import RECIPES
+from augsearch.settings import Settings, TrainSettings, load, override
+from augsearch.training.recipes import RECIPES
 
 SHIPPED = Path(__file__).parent.parent / "params.yaml"
 

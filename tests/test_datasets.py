@@ -9,31 +9,32 @@ import pytest
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, STL10
 
-from augsearch import datasets
-from augsearch.config import DatasetSettings
-from augsearch.datasets.published import PUBLISHED
+from augsearch.data.prepare import DATASETS, SPLITS, Raw, prepare
+from augsearch.data.prepared import load_info, load_split, save
+from augsearch.data.published import PUBLISHED
 from augsearch.errors import DataError, SettingsError
+from augsearch.settings import DatasetSettings
 
 
 def test_digits_are_fixed() -> None:
-    parts, card = datasets.prepare(DatasetSettings(name="digits"))
+    parts, info = prepare(DatasetSettings(name="digits"))
     assert {split: len(part) for split, part in parts.items()} == {"train": 200, "val": 600, "test": 600}
-    assert (card.channels, card.height, card.width) == (3, 16, 16)
-    assert card.counts["train"] == (20,) * 10
-    again, _ = datasets.prepare(DatasetSettings(name="digits"))
-    assert all(np.array_equal(parts[s].images, again[s].images) for s in datasets.SPLITS)
+    assert (info.channels, info.height, info.width) == (3, 16, 16)
+    assert info.counts["train"] == (20,) * 10
+    again, _ = prepare(DatasetSettings(name="digits"))
+    assert all(np.array_equal(parts[s].images, again[s].images) for s in SPLITS)
 
 
 def test_prepared_folder_round_trip_and_same_bytes(tmp_path: Path) -> None:
-    parts, card = datasets.prepare(DatasetSettings(name="digits"))
+    parts, info = prepare(DatasetSettings(name="digits"))
 
     def saved(name: str) -> dict[str, str]:
-        datasets.save(parts, card, tmp_path / name)
+        save(parts, info, tmp_path / name)
         return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted((tmp_path / name).iterdir())}
 
     assert saved("a") == saved("b")
-    assert datasets.load_card(tmp_path / "a" / "card.json") == card
-    assert np.array_equal(datasets.load_part(tmp_path / "a", "test").images, parts["test"].images)
+    assert load_info(tmp_path / "a" / "dataset.json") == info
+    assert np.array_equal(load_split(tmp_path / "a", "test").images, parts["test"].images)
 
 
 SIZES = (("train", 40), ("val", 20), ("test", 20))
@@ -51,15 +52,15 @@ def write_npz(tmp_path: Path, **changes: object) -> DatasetSettings:
 
 
 def test_npz_grey_of_any_size(tmp_path: Path) -> None:
-    parts, card = datasets.prepare(write_npz(tmp_path))
+    parts, info = prepare(write_npz(tmp_path))
     assert parts["train"].images.shape == (40, 1, 28, 20)
-    assert (card.name, card.classes, card.counts["val"]) == ("own", ("0", "1", "2", "3"), (5, 5, 5, 5))
+    assert (info.name, info.classes, info.counts["val"]) == ("own", ("0", "1", "2", "3"), (5, 5, 5, 5))
 
 
 def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
-    parts, card = datasets.prepare(write_npz(tmp_path, val_images=None, val_labels=None))
-    assert card.counts["train"] == (8,) * 4
-    assert card.counts["val"] == (2,) * 4
+    parts, info = prepare(write_npz(tmp_path, val_images=None, val_labels=None))
+    assert info.counts["train"] == (8,) * 4
+    assert info.counts["val"] == (2,) * 4
     together = np.concatenate([parts["train"].images, parts["val"].images])
     assert len(np.unique(together, axis=0)) == 40  # none lost, none twice
 
@@ -82,13 +83,13 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
 def test_npz_that_is_not_what_it_should_be(tmp_path: Path, changes: dict[str, object], words: str) -> None:
     settings = write_npz(tmp_path, **changes)
     with pytest.raises(DataError, match=words):
-        datasets.prepare(settings)
+        prepare(settings)
 
 
 def test_npz_that_is_no_npz(tmp_path: Path) -> None:
     (tmp_path / "own.npz").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(DataError, match="not a readable .npz"):
-        datasets.prepare(DatasetSettings(name=None, npz="own.npz", root=str(tmp_path)))
+        prepare(DatasetSettings(name=None, npz="own.npz", root=str(tmp_path)))
 
 
 def test_npz_with_a_damaged_middle(tmp_path: Path) -> None:
@@ -99,21 +100,21 @@ def test_npz_with_a_damaged_middle(tmp_path: Path) -> None:
     data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
     (tmp_path / "own.npz").write_bytes(data)
     with pytest.raises(DataError, match="not a readable .npz"):
-        datasets.prepare(settings)
+        prepare(settings)
 
 
 def test_missing_npz(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere.npz: no such file"):
-        datasets.prepare(DatasetSettings(npz="nowhere.npz", root=str(tmp_path)))
+        prepare(DatasetSettings(npz="nowhere.npz", root=str(tmp_path)))
 
 
 # --- what every data set goes through -----------------------------------------------------------------
 
 
 def test_prepared_images_are_mapped_and_train_where_they_lie(tmp_path: Path) -> None:
-    parts, card = datasets.prepare(DatasetSettings(name="digits"))
-    datasets.save(parts, card, tmp_path)
-    part = datasets.load_part(tmp_path, "train")
+    parts, info = prepare(DatasetSettings(name="digits"))
+    save(parts, info, tmp_path)
+    part = load_split(tmp_path, "train")
     assert isinstance(part.images, np.memmap)
     images, labels = part.tensors("cpu")
     assert images.data_ptr() == part.images.ctypes.data  # no copy
@@ -121,21 +122,21 @@ def test_prepared_images_are_mapped_and_train_where_they_lie(tmp_path: Path) -> 
 
 
 def test_mean_and_std_are_those_of_the_training_part() -> None:
-    parts, card = datasets.prepare(DatasetSettings(name="digits"))
+    parts, info = prepare(DatasetSettings(name="digits"))
     scaled = parts["train"].images.astype(np.float64) / 255
-    assert card.mean == pytest.approx(scaled.mean((0, 2, 3)), abs=1e-6)
-    assert card.std == pytest.approx(scaled.std((0, 2, 3)), abs=1e-6)
+    assert info.mean == pytest.approx(scaled.mean((0, 2, 3)), abs=1e-6)
+    assert info.std == pytest.approx(scaled.std((0, 2, 3)), abs=1e-6)
 
 
 def test_reduced_parts_keep_the_proportions(tmp_path: Path) -> None:
     labels = np.repeat([0, 1, 2, 3], [20, 10, 6, 4])
     settings = write_npz(tmp_path, train_labels=labels, val_images=None, val_labels=None)
     smaller = settings.model_copy(update={"train_size": 20, "val_size": 13})
-    parts, card = datasets.prepare(smaller)
-    assert card.counts["val"] == (7, 3, 2, 1)  # 13 of 20 : 10 : 6 : 4, largest remainders
-    assert card.counts["train"] == (10, 5, 3, 2)  # 20 of the 13 : 7 : 4 : 3 that are left
-    again, _ = datasets.prepare(smaller)
-    other, _ = datasets.prepare(smaller.model_copy(update={"seed": 1}))
+    parts, info = prepare(smaller)
+    assert info.counts["val"] == (7, 3, 2, 1)  # 13 of 20 : 10 : 6 : 4, largest remainders
+    assert info.counts["train"] == (10, 5, 3, 2)  # 20 of the 13 : 7 : 4 : 3 that are left
+    again, _ = prepare(smaller)
+    other, _ = prepare(smaller.model_copy(update={"seed": 1}))
     assert np.array_equal(parts["train"].images, again["train"].images)
     assert not np.array_equal(parts["train"].images, other["train"].images)
 
@@ -149,15 +150,15 @@ def test_reduced_parts_keep_the_proportions(tmp_path: Path) -> None:
     ],
 )
 def test_smaller_training_parts(monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], counts: tuple[int, ...]) -> None:
-    def swapped(settings: DatasetSettings) -> datasets.Raw:
+    def swapped(settings: DatasetSettings) -> Raw:
         raw = digits(settings)
-        return datasets.Raw({**raw.parts, "train": raw.parts["val"], "val": raw.parts["train"]}, raw.classes, raw.source)
+        return Raw({**raw.parts, "train": raw.parts["val"], "val": raw.parts["train"]}, raw.classes, raw.source)
 
-    digits = datasets.DATASETS["digits"]
-    monkeypatch.setitem(datasets.DATASETS, "digits", swapped)
-    _, card = datasets.prepare(DatasetSettings(name="digits").model_copy(update=changes))
-    assert card.counts["train"] == counts
-    assert card.counts["val"] == (20,) * 10  # only train is thinned
+    digits = DATASETS["digits"]
+    monkeypatch.setitem(DATASETS, "digits", swapped)
+    _, info = prepare(DatasetSettings(name="digits").model_copy(update=changes))
+    assert info.counts["train"] == counts
+    assert info.counts["val"] == (20,) * 10  # only train is thinned
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_smaller_training_parts(monkeypatch: pytest.MonkeyPatch, changes: dict[s
 )
 def test_sizes_that_cannot_be_had(changes: dict[str, object], words: str) -> None:
     with pytest.raises(DataError, match=words):
-        datasets.prepare(DatasetSettings(name="digits").model_copy(update=changes))
+        prepare(DatasetSettings(name="digits").model_copy(update=changes))
 
 
 def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path) -> None:
@@ -180,21 +181,21 @@ def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path)
     test = rng.integers(0, 256, (20, 28, 20), dtype=np.uint8)
     test[[2, 7]] = train[[0, 9]]
     settings = write_npz(tmp_path, train_images=train, test_images=test)
-    _, card = datasets.prepare(settings)
-    assert card.notes == (
+    _, info = prepare(settings)
+    assert info.notes == (
         "images that are also in test, pixel for pixel: 2 of train; dataset.duplicates: drop leaves them out",
     )
-    dropped, card = datasets.prepare(settings.model_copy(update={"duplicates": "drop"}))
+    dropped, info = prepare(settings.model_copy(update={"duplicates": "drop"}))
     assert np.array_equal(dropped["train"].images[:, 0], np.delete(train, [0, 9], 0))
-    assert card.notes == ("dropped images that are also in test, pixel for pixel: 2 of train",)
+    assert info.notes == ("dropped images that are also in test, pixel for pixel: 2 of train",)
     with pytest.raises(DataError, match="also in test, pixel for pixel: 2 of train; remove them"):
-        datasets.prepare(settings.model_copy(update={"duplicates": "refuse"}))
+        prepare(settings.model_copy(update={"duplicates": "refuse"}))
 
 
 def test_any_source_can_be_resized(tmp_path: Path) -> None:
-    parts, card = datasets.prepare(write_npz(tmp_path).model_copy(update={"size": (14, 10), "fit": "stretch"}))
+    parts, info = prepare(write_npz(tmp_path).model_copy(update={"size": (14, 10), "fit": "stretch"}))
     assert parts["test"].images.shape == (20, 1, 14, 10)
-    assert (card.height, card.width) == (14, 10)
+    assert (info.height, info.width) == (14, 10)
 
 
 # --- a function of one's own --------------------------------------------------------------------------
@@ -211,8 +212,8 @@ def not_arrays(root: Path) -> list[int]:
 
 def test_a_function_by_import_path(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    parts, card = datasets.prepare(DatasetSettings(name="tests.test_datasets:own", root=str(tmp_path)))
-    assert (card.name, len(parts["train"])) == ("tests.test_datasets.own", 40)
+    parts, info = prepare(DatasetSettings(name="tests.test_datasets:own", root=str(tmp_path)))
+    assert (info.name, len(parts["train"])) == ("tests.test_datasets.own", 40)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_a_function_by_import_path(tmp_path: Path) -> None:
 )
 def test_a_function_that_is_not_what_it_should_be(function: str, error: type[Exception], words: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=words):
-        datasets.prepare(DatasetSettings(name=f"tests.test_datasets:{function}", root=str(tmp_path)))
+        prepare(DatasetSettings(name=f"tests.test_datasets:{function}", root=str(tmp_path)))
 
 
 # --- published data sets, in torchvision's own files --------------------------------------------------
@@ -240,9 +241,9 @@ def test_fashion_mnist_from_an_existing_root(tmp_path: Path) -> None:
     for stem, images in (("train", train), ("t10k", train[:20] // 2)):
         write_idx(tmp_path / f"FashionMNIST/raw/{stem}-images-idx3-ubyte", images)
         write_idx(tmp_path / f"FashionMNIST/raw/{stem}-labels-idx1-ubyte", np.arange(len(images)) % 10)
-    parts, card = datasets.prepare(DatasetSettings(name="fashion_mnist", root=str(tmp_path)))
-    assert (card.channels, card.counts["train"], card.counts["val"]) == (1, (4,) * 10, (1,) * 10)
-    assert "Bag" in card.classes
+    parts, info = prepare(DatasetSettings(name="fashion_mnist", root=str(tmp_path)))
+    assert (info.channels, info.counts["train"], info.counts["val"]) == (1, (4,) * 10, (1,) * 10)
+    assert "Bag" in info.classes
     assert np.array_equal(parts["test"].images[:, 0], train[:20] // 2)
 
 
@@ -258,9 +259,9 @@ def test_cifar10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.Monke
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {i}" for i in range(10)]}))
     monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)  # the published files' checksums
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda path, md5: True)
-    parts, card = datasets.prepare(DatasetSettings(name="cifar10", root=str(tmp_path)))
+    parts, info = prepare(DatasetSettings(name="cifar10", root=str(tmp_path)))
     assert np.array_equal(parts["test"].images, images["test_batch"])
-    assert (card.counts["train"], card.counts["val"], card.classes[3]) == ((8,) * 10, (2,) * 10, "class 3")
+    assert (info.counts["train"], info.counts["val"], info.classes[3]) == ((8,) * 10, (2,) * 10, "class 3")
 
 
 @pytest.mark.parametrize(("name", "count"), [("svhn", 20), ("svhn_extra", 50)])
@@ -271,8 +272,8 @@ def test_svhn_with_and_without_extra(name: str, count: int, tmp_path: Path, monk
         images = rng.integers(0, 256, (32, 32, 3, n), dtype=np.uint8)
         savemat(tmp_path / f"{split}_32x32.mat", {"X": images, "y": labels})
     monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda path, md5: True)
-    parts, card = datasets.prepare(DatasetSettings(name=name, root=str(tmp_path), val_size=10))
-    assert (len(parts["train"]), card.counts["val"]) == (count - 10, (1,) * 10)
+    parts, info = prepare(DatasetSettings(name=name, root=str(tmp_path), val_size=10))
+    assert (len(parts["train"]), info.counts["val"]) == (count - 10, (1,) * 10)
     assert parts["test"].labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
     assert np.array_equal(parts["test"].images, images.transpose(3, 2, 0, 1))
 
@@ -287,13 +288,13 @@ def test_stl10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())  # the files go down the columns
         (folder / f"{split}_y.bin").write_bytes((np.arange(20) % 10 + 1).astype(np.uint8).tobytes())
     monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
-    parts, card = datasets.prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
+    parts, info = prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
     assert np.array_equal(parts["test"].images, images)
-    assert (card.height, card.counts["train"], card.classes[0]) == (96, (1,) * 10, "class 0")
+    assert (info.height, info.counts["train"], info.classes[0]) == (96, (1,) * 10, "class 0")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_set_that_is_not_there(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{name}: not to be had in .*; put torchvision's files there, or set") as caught:
-        datasets.prepare(DatasetSettings(name=name, root=str(tmp_path)))
+        prepare(DatasetSettings(name=name, root=str(tmp_path)))
     assert "\n" not in str(caught.value)

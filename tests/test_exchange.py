@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from augsearch.augment import Augment
 from augsearch.errors import PolicyError
-from augsearch.exchange import EXPORTERS, IMPORTERS, Options, export
-from augsearch.exchange.tuun import load_search_space
-from augsearch.ops import DIALECTS, OPS, apply
 from augsearch.policy import Chain, Dialect, Operation, Policy, Schedule, Segment, SubPolicy, load_policy, save
+from augsearch.policy.augment import Augment
+from augsearch.policy.exchange import EXPORTERS, IMPORTERS, Options, export
+from augsearch.policy.exchange.tuun import load_search_space
+from augsearch.policy.ops import DIALECTS, OPS, apply
 from tests.test_ops import COMPARED, draw_images, draw_magnitudes
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "data" / "published"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from augsearch.comparisons import compare_all
 from augsearch.errors import SettingsError
-from augsearch.experiments import load_experiment
+from augsearch.evidence.comparisons import compare_all
+from augsearch.evidence.experiments import load_experiment
 from tests.conftest import ROOT, new_checkout
 
 EXPERIMENT = {

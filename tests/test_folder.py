@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augsearch import datasets
-from augsearch.config import DatasetSettings
+from augsearch.data.prepare import prepare
 from augsearch.errors import DataError
+from augsearch.settings import DatasetSettings
 
 RNG = np.random.default_rng(0)
 
@@ -39,23 +39,23 @@ def split_folders(root: Path, *splits: str) -> DatasetSettings:
 
 def test_class_folders_are_split_evenly_and_always_alike(tmp_path: Path) -> None:
     settings = class_folders(tmp_path)
-    parts, card = datasets.prepare(settings)
-    assert card.counts == {"train": (6, 6), "val": (2, 2), "test": (2, 2)}
-    assert (card.name, card.classes, card.channels) == ("own", ("cat", "dog"), 3)
+    parts, info = prepare(settings)
+    assert info.counts == {"train": (6, 6), "val": (2, 2), "test": (2, 2)}
+    assert (info.name, info.classes, info.channels) == ("own", ("cat", "dog"), 3)
     assert len(np.unique(np.concatenate([part.images for part in parts.values()]), axis=0)) == 20
-    assert datasets.prepare(settings)[1].fingerprint == card.fingerprint
-    assert datasets.prepare(settings.model_copy(update={"seed": 1}))[1].fingerprint != card.fingerprint
+    assert prepare(settings)[1].fingerprint == info.fingerprint
+    assert prepare(settings.model_copy(update={"seed": 1}))[1].fingerprint != info.fingerprint
 
 
 def test_train_val_and_test_folders_are_kept(tmp_path: Path) -> None:
-    parts, card = datasets.prepare(split_folders(tmp_path, "train", "val", "test"))
-    assert card.counts == {"train": (5, 5), "val": (5, 5), "test": (5, 5)}
+    parts, info = prepare(split_folders(tmp_path, "train", "val", "test"))
+    assert info.counts == {"train": (5, 5), "val": (5, 5), "test": (5, 5)}
     first = np.asarray(Image.open(tmp_path / "own/test/dog/0.png")).transpose(2, 0, 1)
     assert np.array_equal(parts["test"].images[5], first)
 
 
 def test_val_is_split_off_where_there_is_none(tmp_path: Path) -> None:
-    assert datasets.prepare(split_folders(tmp_path, "train", "test"))[1].counts["val"] == (1, 1)
+    assert prepare(split_folders(tmp_path, "train", "test"))[1].counts["val"] == (1, 1)
 
 
 def test_mixed_sizes_and_kinds_are_resized(tmp_path: Path) -> None:
@@ -65,10 +65,10 @@ def test_mixed_sizes_and_kinds_are_resized(tmp_path: Path) -> None:
     Image.fromarray(np.full((12, 12), 40_000, np.uint16)).save(tmp_path / "own/cat/sixteen.png")
     Image.new("RGBA", (10, 10), (9, 9, 9, 0)).save(tmp_path / "own/cat/clear.png")
     with pytest.raises(DataError, match="images have 5 sizes, such as 8x8 .*; set dataset.size"):
-        datasets.prepare(settings)
-    parts, card = datasets.prepare(settings.model_copy(update={"size": (16, 12)}))
-    assert (card.channels, card.height, card.width) == (3, 16, 12)
-    assert sum(sum(counts) for counts in card.counts.values()) == 12
+        prepare(settings)
+    parts, info = prepare(settings.model_copy(update={"size": (16, 12)}))
+    assert (info.channels, info.height, info.width) == (3, 16, 12)
+    assert sum(sum(counts) for counts in info.counts.values()) == 12
     everything = np.concatenate([part.images for part in parts.values()])
     assert any((image == 40_000 >> 8).all() for image in everything)
 
@@ -80,8 +80,8 @@ def test_crop_keeps_proportions_and_stretch_keeps_all(tmp_path: Path) -> None:
             pixels = np.zeros((8, 24, 3), np.uint8)
             pixels[:, 8:16] = 255  # white between two black thirds
             Image.fromarray(pixels).save(file)
-    cropped = datasets.prepare(settings)[0]["train"].images
-    stretched = datasets.prepare(settings.model_copy(update={"fit": "stretch"}))[0]["train"].images
+    cropped = prepare(settings)[0]["train"].images
+    stretched = prepare(settings.model_copy(update={"fit": "stretch"}))[0]["train"].images
     assert (cropped == 255).all()
     assert stretched[:, :, :, 0].max() < 20
     assert stretched[:, :, :, 4].min() > 200
@@ -91,11 +91,11 @@ def test_grey_pictures_have_one_channel_whatever_their_files_say(tmp_path: Path)
     settings = class_folders(tmp_path, grey=True)
     file = tmp_path / "own/cat/0.png"
     Image.open(file).convert("RGB").save(file)
-    assert datasets.prepare(settings)[1].channels == 1
-    assert datasets.prepare(settings.model_copy(update={"grey": False}))[1].channels == 3
+    assert prepare(settings)[1].channels == 1
+    assert prepare(settings.model_copy(update={"grayscale": False}))[1].channels == 3
     picture(file)
-    assert datasets.prepare(settings)[1].channels == 3
-    assert datasets.prepare(settings.model_copy(update={"grey": True}))[1].channels == 1
+    assert prepare(settings)[1].channels == 3
+    assert prepare(settings.model_copy(update={"grayscale": True}))[1].channels == 1
 
 
 def test_a_photo_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_photo_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
     exif[0x0112] = 6  # the camera's top is at the right
     for i in range(10):
         Image.fromarray(pixels).save(tmp_path / "own/cat" / f"{i}.png", exif=exif)
-    image = datasets.prepare(settings)[0]["train"].images[0, 0]
+    image = prepare(settings)[0]["train"].images[0, 0]
     assert (image[:, -1] == 255).all()
     assert (image[:, :-1] == 0).all()
 
@@ -140,7 +140,7 @@ def with_bad_files(root: Path) -> DatasetSettings:
 
 def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="8 files cannot be used") as caught:
-        datasets.prepare(with_bad_files(tmp_path))
+        prepare(with_bad_files(tmp_path))
     said = str(caught.value)
     for words in (
         "cat/a notes.txt (not an image)",
@@ -159,9 +159,9 @@ def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None
 
 
 def test_bad_files_can_be_skipped_and_are_noted(tmp_path: Path) -> None:
-    _, card = datasets.prepare(with_bad_files(tmp_path).model_copy(update={"bad_files": "skip"}))
-    assert sum(sum(counts) for counts in card.counts.values()) == 20
-    assert card.notes[0].startswith("8 files were skipped: cat/")
+    _, info = prepare(with_bad_files(tmp_path).model_copy(update={"bad_files": "skip"}))
+    assert sum(sum(counts) for counts in info.counts.values()) == 20
+    assert info.notes[0].startswith("8 files were skipped: cat/")
 
 
 def test_a_long_report_is_cut_with_its_number(tmp_path: Path) -> None:
@@ -169,13 +169,13 @@ def test_a_long_report_is_cut_with_its_number(tmp_path: Path) -> None:
     for i in range(40):
         (tmp_path / "own/dog" / f"{i}.txt").write_text("x")
     with pytest.raises(DataError, match="40 files cannot be used: .* and 10 more; remove"):
-        datasets.prepare(settings)
+        prepare(settings)
 
 
 def test_folders_that_cannot_be_a_data_set(tmp_path: Path) -> None:
     def refused(words: str) -> None:
         with pytest.raises(DataError, match=words):
-            datasets.prepare(DatasetSettings(folder="own", root=str(tmp_path)))
+            prepare(DatasetSettings(folder="own", root=str(tmp_path)))
 
     refused("own: no such folder")
     (tmp_path / "own" / "train").mkdir(parents=True)
@@ -192,4 +192,4 @@ def test_folders_that_cannot_be_a_data_set(tmp_path: Path) -> None:
 def test_one_class_folder_is_too_few(tmp_path: Path) -> None:
     picture(tmp_path / "own" / "cat" / "1.png")
     with pytest.raises(DataError, match="has 1 class folders; must have at least 2"):
-        datasets.prepare(DatasetSettings(folder="own", root=str(tmp_path)))
+        prepare(DatasetSettings(folder="own", root=str(tmp_path)))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from augsearch.evidence.report.importance import importance, strengths
 from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy
-from augsearch.report.importance import importance, strengths
 from tests.report_samples import OPERATIONS, ROTATE, random_policy, search
 
 

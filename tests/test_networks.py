@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from augsearch import networks
 from augsearch.errors import SettingsError
-from augsearch.networks.pyramidnet import ShakeDrop
-from augsearch.networks.shake_shake import ShakeBlock
-from augsearch.networks.shaking import shake
+from augsearch.training import networks
+from augsearch.training.networks.pyramidnet import ShakeDrop
+from augsearch.training.networks.shake_shake import ShakeBlock
+from augsearch.training.networks.shaking import shake
 
 
 def multiply_adds(network: nn.Module, *shape: int) -> int:

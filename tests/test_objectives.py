@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from augsearch.objectives import evaluation
+from augsearch.training.metrics import evaluation
 
 
 def test_scores_of_a_rare_class_that_is_missed() -> None:

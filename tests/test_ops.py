@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from augsearch.errors import PolicyError
-from augsearch.ops import DIALECTS, OPS, apply
+from augsearch.policy.ops import DIALECTS, OPS, apply
 from tests.pillow_reference import reference
 
 RANGES = {

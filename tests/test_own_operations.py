@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from augsearch.augment import Augment
-from augsearch.config import DatasetSettings, SearchSettings, Settings
-from augsearch.datasets import prepare
+from augsearch.data.prepare import prepare
 from augsearch.errors import PolicyError
-from augsearch.ops import OPS, apply
-from augsearch.pictures import example_images, policy_grid
 from augsearch.policy import Operation, Policy, SubPolicy, load_policy, save
-from augsearch.searchers import policy_space
-from augsearch.trials import training_fingerprint
+from augsearch.policy.augment import Augment
+from augsearch.policy.ops import OPS, apply
+from augsearch.policy.pictures import example_images, policy_grid
+from augsearch.search.space import policy_space
+from augsearch.settings import DatasetSettings, SearchSettings, Settings
+from augsearch.training.training import training_fingerprint
 
 DARKEN, SHIFT = "tests.own_operations:darken", "tests.own_operations:Shift"
 
@@ -49,7 +49,7 @@ def test_in_a_search() -> None:
     [
         ("no_such_module:thing", "'no_such_module:thing' cannot be imported"),
         ("tests.own_operations:gone", "cannot be imported"),
-        ("tests.own_operations:nothing", "is a int; must be an augsearch.ops.Op or a function"),
+        ("tests.own_operations:nothing", "is a int; must be an augsearch.policy.ops.Op or a function"),
         ("tests.own_operations:shrink", r"gave \(2, 1, 4, 3\) torch.uint8; must give \(2, 1, 4, 4\) torch.uint8"),
     ],
 )
@@ -68,8 +68,8 @@ def test_a_change_of_its_code_is_another_search(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "mine_that_changes.py").write_text("def turned(images, magnitude):\n    return images\n")
     monkeypatch.syspath_prepend(tmp_path)
     settings = Settings(search=SearchSettings(operations=("Rotate", "mine_that_changes:turned")))
-    _, card = prepare(DatasetSettings(name="digits"))
-    before = training_fingerprint(settings, card)
-    assert training_fingerprint(settings, card) == before
+    _, info = prepare(DatasetSettings(name="digits"))
+    before = training_fingerprint(settings, info)
+    assert training_fingerprint(settings, info) == before
     (tmp_path / "mine_that_changes.py").write_text("def turned(images, magnitude):\n    return images.flip(3)\n")
-    assert training_fingerprint(settings, card) != before
+    assert training_fingerprint(settings, info) != before

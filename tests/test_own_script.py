@@ -14,10 +14,10 @@ from typing import Any
 import mlflow
 import pytest
 
-from augsearch.config import SearchSettings, Settings
 from augsearch.policy import Operation, Policy, SubPolicy, load_policy
-from augsearch.script_trial import run_script, script_fingerprint
-from augsearch.trials import TrialResult
+from augsearch.script.run import run_script, script_fingerprint
+from augsearch.settings import SearchSettings, Settings
+from augsearch.training.training import TrialResult
 from tests.conftest import ROOT, Checkout, new_checkout, wait_for
 
 SCRIPT = Path(__file__).parent / "own_script.py"
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(
     objective: str = "python own_script.py", policy: Policy | None = None, device: str = "cpu", **params: Any
 ) -> TrialResult:
-    settings = Settings(search=SearchSettings(objective=objective, trial_seconds=2.0 if params.get("mood") == "hang" else None))
+    settings = Settings(search=SearchSettings(objective=objective, trial_timeout=2.0 if params.get("mood") == "hang" else None))
     return run_script(policy, params, 3, settings, Path("logs/tuun-0.log"), device)
 
 
@@ -67,7 +67,7 @@ def test_a_failing_script_is_a_failed_trial_with_its_last_lines(folder: Path, mo
 
 def test_a_hanging_script_ends_with_all_its_children(folder: Path) -> None:
     result = run(mood="hang")
-    assert result.failure == "longer than search.trial_seconds (2): feeling hang (logs/tuun-0.log)"
+    assert result.failure == "longer than search.trial_timeout (2): feeling hang (logs/tuun-0.log)"
     assert not any(alive(child) for child in children(folder))
 
 
@@ -146,10 +146,10 @@ def records(checkout: Checkout) -> list[dict[str, Any]]:
     return [r for r in map(json.loads, lines) if "trial" in r]
 
 
-def set_moods(checkout: Checkout, trial_seconds: float) -> None:
+def set_moods(checkout: Checkout, trial_timeout: float) -> None:
     space = {"mood": {"_type": "choice", "_value": MOODS}, "lr": {"_type": "uniform", "_value": [0, 1]}}
     search = {"objective": "python own_script.py", "methods": ["random"], "sub_policies": 0, "space": space, "trials": 8}
-    more = {"failures_in_a_row": 8, "confirm": {"top": 1, "seeds": 1}, "batch": 8, "trial_seconds": trial_seconds}
+    more = {"max_consecutive_failures": 8, "confirm": {"top": 1, "seeds": 1}, "batch": 8, "trial_timeout": trial_timeout}
     checkout.set_params({"search": search | more, "retrain": {"arms": ["none", "random"]}})
 
 
@@ -165,7 +165,7 @@ def test_a_search_over_settings_goes_on_over_every_failure(checkout: Checkout) -
         "garbage": None,
         "crash": "exit code 1: RuntimeError: out of luck",
         "nan": "exit code 1: ValueError: epoch 0 score: nan; must be finite",
-        "hang": "longer than search.trial_seconds (1): feeling hang",
+        "hang": "longer than search.trial_timeout (1): feeling hang",
     }
     best = json.loads((checkout.root / "models/settings.json").read_text())["random"]
     assert best == max((r for r in found if r["score"] is not None), key=lambda r: r["score"])["settings"]
@@ -220,7 +220,7 @@ def test_an_example_from_the_search_to_the_table(checkout: Checkout, example: st
     assert all(0.3 < row["val_score"] < 1 for row in rows)
     table = (checkout.root / "reports/results.md").read_text()
     assert table.startswith("| the script's own score | No Aug | Tuun |")
-    assert not (checkout.root / "data/card.json").exists()
+    assert not (checkout.root / "data/dataset.json").exists()
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ def changed_stages(checkout: Checkout) -> set[str]:
     [
         ({"search": {"trials": 8}}, {"search"}),
         ({"table": {"confidence": 0.9}}, {"tabulate"}),
-        ({"slots": {"per_device": 1}}, set()),
+        ({"workers": {"per_device": 1}}, set()),
     ],
 )
 def test_a_setting_reruns_what_depends_on_it(reproduced: Checkout, change: dict[str, object], stages: set[str]) -> None:

@@ -8,19 +8,20 @@ import pytest
 import torch
 from torch import nn
 
-from augsearch import population, searchers
-from augsearch.augment import Augment, augment_together
-from augsearch.config import DatasetSettings, NetworkSettings, PopulationSettings, SearchSettings, Settings, TrainSettings
-from augsearch.datasets import prepare
+from augsearch import population
+from augsearch.data.prepare import prepare
 from augsearch.errors import SettingsError
-from augsearch.networks import build
-from augsearch.networks.grouped import Grouped, join, split
-from augsearch.ops import PBA_OPERATIONS
 from augsearch.policy import Policy, Schedule
+from augsearch.policy.augment import Augment, augment_together
+from augsearch.policy.ops import PBA_OPERATIONS
 from augsearch.population import MemberRound, Surroundings, member_round, run_round
-from augsearch.searchers.population import PbaSpace, PopulationSearcher, quantile_size, schedule_of, truncation_selection
-from augsearch.trainer import Member, NotFiniteError, train_members
-from augsearch.trials import new_network, normalisation
+from augsearch.search import methods
+from augsearch.search.population import PbaSpace, PopulationSearcher, quantile_size, schedule_of, truncation_selection
+from augsearch.settings import DatasetSettings, NetworkSettings, PopulationSettings, SearchSettings, Settings, TrainSettings
+from augsearch.training.networks import build
+from augsearch.training.networks.grouped import Grouped, join, split
+from augsearch.training.trainer import Member, NotFiniteError, train_members
+from augsearch.training.training import new_network, normalisation
 
 PARTS, CARD = prepare(DatasetSettings(name="digits"))
 SPACE = PbaSpace(PBA_OPERATIONS)
@@ -102,13 +103,13 @@ def test_the_toy_of_the_pbt_paper(rate: float) -> None:
 
 def play(searcher: PopulationSearcher, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
-    while trials := searcher.ask(searcher.members):
+    while trials := searcher.ask(searcher.population_size):
         for trial in trials:
             searcher.tell(trial.id, float(rng.random()))
 
 
 def test_a_lineage_replays_and_makes_the_schedule() -> None:
-    searcher = PopulationSearcher(SPACE, 0, members=8, epochs=20, interval=3)
+    searcher = PopulationSearcher(SPACE, 0, population_size=8, epochs=20, perturbation_interval=3)
     play(searcher)
     assert len(searcher.trials) == 8 * 7  # the last round has 2 epochs
     best = searcher.ranking()[0]
@@ -124,7 +125,7 @@ def test_a_lineage_replays_and_makes_the_schedule() -> None:
 
 
 def test_only_copies_explore() -> None:
-    searcher = PopulationSearcher(SPACE, 3, members=8, epochs=30, interval=3)
+    searcher = PopulationSearcher(SPACE, 3, population_size=8, epochs=30, perturbation_interval=3)
     play(searcher)
     for trial in searcher.trials[8:]:
         done, member = divmod(trial.id, 8)
@@ -140,7 +141,7 @@ def test_a_bandit_finds_what_pays_where_chance_does_not() -> None:
 
     def end(bandit: bool, seed: int) -> float:
         space = PbaSpace(("Rotate", "Invert", "Color", "Brightness", "Contrast"))
-        searcher = PopulationSearcher(space, seed, members=8, epochs=25, interval=1, bandit=bandit)
+        searcher = PopulationSearcher(space, seed, population_size=8, epochs=25, perturbation_interval=1, bandit=bandit)
         rng = np.random.default_rng(seed)
         while trials := searcher.ask(8):
             for trial in trials:
@@ -157,7 +158,7 @@ def test_a_bandit_finds_what_pays_where_chance_does_not() -> None:
 
 
 def test_a_round_waits_for_the_one_before() -> None:
-    searcher = PopulationSearcher(SPACE, 0, members=4, epochs=6, interval=3)
+    searcher = PopulationSearcher(SPACE, 0, population_size=4, epochs=6, perturbation_interval=3)
     first = searcher.ask(3) + searcher.ask(3)
     assert [trial.id for trial in first] == [0, 1, 2, 3]
     for trial in first[:3]:
@@ -169,7 +170,7 @@ def test_a_round_waits_for_the_one_before() -> None:
 
 
 def test_members_that_all_failed_go_back_to_their_last_good_state() -> None:
-    searcher = PopulationSearcher(SPACE, 0, members=2, epochs=9, interval=3)
+    searcher = PopulationSearcher(SPACE, 0, population_size=2, epochs=9, perturbation_interval=3)
     for trial, score in zip(searcher.ask(2), (0.4, 0.6), strict=True):
         searcher.tell(trial.id, score)
     parents = [trial.parent for trial in searcher.ask(2)]
@@ -216,7 +217,7 @@ class Scaled(Mixing):
 
 @pytest.mark.parametrize("network", [Mixing, Scaled])
 def test_networks_that_cannot_be_grouped_say_so(network: type[nn.Module]) -> None:
-    with pytest.raises(SettingsError, match=f"together: 2; {network.__name__} cannot be trained together: must be 1"):
+    with pytest.raises(SettingsError, match=f"members_per_model: 2; {network.__name__} cannot be trained together: must be 1"):
         Grouped([network(3, 3), network(3, 3)])
 
 
@@ -247,7 +248,7 @@ FEW_STEPS = TrainSettings(epochs=4, batch_size=200, schedule="cosine")  # roundi
 
 
 @pytest.mark.parametrize(
-    "settings", [FEW_STEPS, FEW_STEPS.model_copy(update={"ema": 0.9, "label_smoothing": 0.1})], ids=["plain", "ema"]
+    "settings", [FEW_STEPS, FEW_STEPS.model_copy(update={"ema_decay": 0.9, "label_smoothing": 0.1})], ids=["plain", "ema"]
 )
 def test_members_together_learn_what_each_learns_alone(settings: TrainSettings) -> None:
     """Up to rounding; the second half goes on from states that were joined and split."""
@@ -280,16 +281,22 @@ def test_one_member_that_fails_harms_no_other() -> None:
 
 @pytest.fixture
 def where(tmp_path: Path) -> Surroundings:
-    from augsearch.datasets import save
+    from augsearch.data.prepared import save
 
     save(PARTS, CARD, tmp_path)
-    pba = PopulationSettings(members=4, interval=1, train=TrainSettings(epochs=3), network=NetworkSettings(width=4), together=2)
+    pba = PopulationSettings(
+        population_size=4,
+        perturbation_interval=1,
+        train=TrainSettings(epochs=3),
+        network=NetworkSettings(width=4),
+        members_per_model=2,
+    )
     return Surroundings(Settings(search=SearchSettings(pba=pba)).population(), (), tmp_path, tmp_path / "states")
 
 
 def rounds(where: Surroundings, count: int, forget: bool) -> PopulationSearcher:
     """Play some rounds, each in "another process" if memory is to be forgotten."""
-    searcher = searchers.make("pba", where.settings.search, 0)
+    searcher = methods.make("pba", where.settings.search, 0)
     assert isinstance(searcher, PopulationSearcher)
     for _ in range(count):
         trials = searcher.ask(4)

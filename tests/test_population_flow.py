@@ -15,7 +15,7 @@ import pytest
 from augsearch.policy import Schedule, load_policy
 from tests.conftest import Checkout, new_checkout, wait_for
 
-POPULATION = {"members": 4, "interval": 1, "together": 2, "train": {"epochs": 8}}
+POPULATION = {"population_size": 4, "perturbation_interval": 1, "members_per_model": 2, "train": {"epochs": 8}}
 QUICK = {"search": {"methods": ["pba"], "pba": POPULATION}, "retrain": {"arms": ["pba"]}}
 
 
@@ -104,12 +104,12 @@ def test_killed_in_random_rounds(fresh: Checkout) -> None:
     forget(fresh)
     rng = random.Random(0)
     for per_device in (2, 1, 2, 3, 1, 2):
-        fresh.set_params({"slots": {"per_device": per_device}})
+        fresh.set_params({"workers": {"per_device": per_device}})
         kill_in_a_round(fresh, after=rng.randint(1, 5), delay=rng.uniform(0, 0.3))
     fresh.run("python", "-m", "flows", "search")
     assert outcome(fresh) == undisturbed
     check_population(fresh, 24)
-    fresh.set_params({"slots": {"per_device": None}})
+    fresh.set_params({"workers": {"per_device": None}})
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from augsearch import arms
-from augsearch.results import arm_scores, estimate
+from augsearch.evidence import arms
+from augsearch.evidence.results import arm_scores, estimate
 from tests.conftest import ROOT
 
 RESULTS = ROOT / "docs/results"

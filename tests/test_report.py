@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augsearch.report.figures import chance
-from augsearch.report.joint import joint_lead, joint_sections
-from augsearch.report.page import page as page_of
-from augsearch.report.page import render
-from augsearch.report.sections import all_figures, sections
-from augsearch.report.strips import examples, strips
-from augsearch.report.svg import standalone
+from augsearch.evidence.report.figures import chance
+from augsearch.evidence.report.joint import joint_lead, joint_sections
+from augsearch.evidence.report.page import page as page_of
+from augsearch.evidence.report.page import render
+from augsearch.evidence.report.sections import all_figures, sections
+from augsearch.evidence.report.strips import examples, strips
+from augsearch.evidence.report.svg import standalone
 from tests.report_samples import CASES, EVIL, evidence, joint
 
 

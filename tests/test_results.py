@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from augsearch.results import (
+from augsearch.evidence.results import (
     confusion,
     confusion_frame,
     estimate,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from augsearch.config import SearchSettings, Settings, TrainSettings
 from augsearch.screening import promoted, screening_seed, shortened
-from augsearch.searchers.base import Trial
+from augsearch.search.searcher import Trial
+from augsearch.settings import SearchSettings, Settings, TrainSettings
 
 
 @pytest.mark.parametrize(

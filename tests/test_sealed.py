@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
-from augsearch import datasets
-from augsearch.config import DatasetSettings
-from augsearch.digits import digits
+from augsearch.data.digits import digits
+from augsearch.data.prepare import prepare
+from augsearch.data.prepared import load_split, save
 from augsearch.errors import DataError
+from augsearch.settings import DatasetSettings
 from tests.conftest import ROOT, new_checkout
 
-PREPARATION = ("augsearch/datasets/", "augsearch/digits.py")  # makes the test part; what is called of it is looked at
+PREPARATION = ("augsearch/data/", "augsearch/data/digits.py")  # makes the test part; what is called of it is looked at
 SEALED_STAGES = ("search", "retrain")
 
 
@@ -28,14 +29,14 @@ def test_search_and_retrain_run_where_no_test_label_is(
     images = {f"{split}_images": pixels.transpose(0, 2, 3, 1)[:200] for split, (pixels, _) in digits().items()}
     np.savez(source, **images, **{f"{split}_labels": labels[:200] for split, (_, labels) in digits().items()})
     monkeypatch.chdir(tmp_path)
-    datasets.save(*datasets.prepare(DatasetSettings(npz="own.npz")), tmp_path / "data")
+    save(*prepare(DatasetSettings(npz="own.npz")), tmp_path / "data")
     checkout.set_params(
         {
             "dataset": {"name": None, "npz": "own.npz"},
             "search": {"methods": ["random"], "trials": 2, "batch": 2, "confirm": {"top": 1}},
             "retrain": {"arms": ["none", "random+etp", "trivialaugment"]},
             "train": {"epochs": 1},
-            "slots": {"per_device": 1},
+            "workers": {"per_device": 1},
         }
     )
     source.unlink()
@@ -45,7 +46,7 @@ def test_search_and_retrain_run_where_no_test_label_is(
         checkout.run("python", "-m", "flows", stage)
     assert len(list((tmp_path / "models/weights").glob("*.pt"))) == 3 * 2
     with pytest.raises(DataError, match="test_images"):  # it is what was taken away that tabulation reads
-        datasets.load_part(tmp_path / "data", "test")
+        load_split(tmp_path / "data", "test")
 
 
 def test_dvc_gives_the_test_part_to_tabulation_alone() -> None:
@@ -55,7 +56,7 @@ def test_dvc_gives_the_test_part_to_tabulation_alone() -> None:
 
 def test_what_search_and_retrain_import_never_speaks_of_the_test_part() -> None:
     files = closure([f"flows/{stage}.py" for stage in SEALED_STAGES])
-    assert {"tasks/search.py", "tasks/retrain.py", "augsearch/trials.py", "augsearch/trainer.py"} <= files
+    assert {"tasks/search.py", "tasks/retrain.py", "augsearch/training/training.py", "augsearch/training/trainer.py"} <= files
     assert not {"tasks/tabulate.py", "tasks/originals.py"} & files
     found = {file: breaches((ROOT / file).read_text()) for file in files if not file.startswith(PREPARATION)}
     assert {file: lines for file, lines in found.items() if lines} == {}
@@ -64,14 +65,14 @@ def test_what_search_and_retrain_import_never_speaks_of_the_test_part() -> None:
 @pytest.mark.parametrize(
     "cheat",
     [
-        'datasets.load_part(paths.DATA, "test")',
-        'load_part(folder, split="test")',
+        'load_split(paths.DATA, "test")',
+        'load_split(folder, split="test")',
         'np.load("data/test_labels.npy")',
-        "load_part(folder, SPLITS[-1])",
-        "load_part(folder, name)",
-        "datasets.prepare(settings)",
+        "load_split(folder, SPLITS[-1])",
+        "load_split(folder, name)",
+        "prepare(settings)",
         "DATASETS[settings.dataset.name](settings.dataset)",
-        "from augsearch.datasets import prepare",
+        "from augsearch.data import prepare",
         "np.load(folder / f'{part}_labels.npy')",
     ],
 )
@@ -98,7 +99,7 @@ def _breach(node: ast.AST) -> Iterator[tuple[int, str]]:
         and re.search(r"^test$|test_|^_(labels|images)", node.value)
     ):
         yield node.lineno, repr(node.value)
-    if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("augsearch.datasets"):
+    if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("augsearch.data"):
         yield from ((node.lineno, alias.name) for alias in node.names if alias.name in ("prepare", "SPLITS"))
     if isinstance(node, ast.Attribute | ast.Name):
         name = node.attr if isinstance(node, ast.Attribute) else node.id
@@ -107,10 +108,10 @@ def _breach(node: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, name
     if isinstance(node, ast.Subscript) and getattr(node.value, "attr", getattr(node.value, "id", "")) == "DATASETS":
         yield node.lineno, "a data set read anew"
-    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "load_part":
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "load_split":
         split = node.args[1] if len(node.args) > 1 else None
         if not (isinstance(split, ast.Constant) and split.value in ("train", "val")):
-            yield node.lineno, "load_part of what is not plainly train or val"
+            yield node.lineno, "load_split of what is not plainly train or val"
 
 
 def closure(start: list[str]) -> set[str]:

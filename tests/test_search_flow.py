@@ -156,7 +156,7 @@ def what(record: dict[str, Any]) -> tuple[Any, ...]:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_at_ten_random_moments(fresh: Checkout) -> None:
-    fresh.set_params({"search": {"trials": 60, "batch": 8, "initial": 20}})
+    fresh.set_params({"search": {"trials": 60, "batch": 8, "n_initial_points": 20}})
     search(fresh)
     undisturbed = outcome(fresh)
     forget(fresh)
@@ -192,11 +192,11 @@ def test_async_over_policies_and_settings(fresh: Checkout) -> None:
 
 @pytest.mark.slow
 def test_too_many_failures_stop_with_one_line(fresh: Checkout) -> None:
-    fresh.set_params({"search": {"trial_seconds": 0.0001, "failures_in_a_row": 3}})
+    fresh.set_params({"search": {"trial_timeout": 0.0001, "max_consecutive_failures": 3}})
     done = search(fresh, ok=False)
     assert done.returncode == 2
     assert "error: tuun: stopped after 3 failed trials in a row" in done.stderr
-    assert "longer than search.trial_seconds (0.0001)" in done.stderr
+    assert "longer than search.trial_timeout (0.0001)" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 
 

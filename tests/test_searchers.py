@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from augsearch import searchers
-from augsearch.config import TUUN_OPERATIONS, PopulationSettings, SearchSettings, TrainSettings
 from augsearch.policy import Policy
-from augsearch.searchers import SEARCHERS, Searcher, policy_space
-from augsearch.searchers.surrogate import GaussianProcess
+from augsearch.search import methods
+from augsearch.search.methods import SEARCHERS
+from augsearch.search.searcher import Searcher
+from augsearch.search.space import policy_space
+from augsearch.search.surrogate import GaussianProcess
+from augsearch.settings import TUUN_OPERATIONS, PopulationSettings, SearchSettings, TrainSettings
 
-POPULATION = PopulationSettings(members=4, interval=1, train=TrainSettings(epochs=20))
-SETTINGS = SearchSettings(trials=40, initial=8, sub_policies=2, batch=4, pba=POPULATION)
+POPULATION = PopulationSettings(population_size=4, perturbation_interval=1, train=TrainSettings(epochs=20))
+SETTINGS = SearchSettings(trials=40, n_initial_points=8, sub_policies=2, batch=4, pba=POPULATION)
 
 
 def score(policy: Policy) -> float:
@@ -37,7 +39,7 @@ def method(request: pytest.FixtureRequest) -> str:
 
 
 def make(method: str, seed: int = 0) -> Searcher:
-    return searchers.make(method, SETTINGS, seed)
+    return methods.make(method, SETTINGS, seed)
 
 
 def test_ids_count_up_and_policies_and_seeds_differ(method: str) -> None:
@@ -86,12 +88,12 @@ def test_refuses_a_score_that_is_no_number(method: str) -> None:
         searcher.tell(1, 0.5)
 
 
-@pytest.mark.parametrize("acquisition", ["LCB", "EI", "PI", "TS"])
-def test_bayesian_search_beats_random_search(acquisition: str) -> None:
+@pytest.mark.parametrize("acq_func", ["LCB", "EI", "PI", "TS"])
+def test_bayesian_search_beats_random_search(acq_func: str) -> None:
     gains = []
     for seed in range(3):
-        settings = SETTINGS.model_copy(update={"acquisition": acquisition})
-        bayesian = play(searchers.make("tuun", settings, seed), 10)
+        settings = SETTINGS.model_copy(update={"acq_func": acq_func})
+        bayesian = play(methods.make("tuun", settings, seed), 10)
         gains.append(max(bayesian) - max(play(make("random", seed), 10)))
     assert np.mean(gains) > 0.05
 
@@ -135,7 +137,7 @@ def test_believing_equals_refitting_with_the_believed_point() -> None:
     process = GaussianProcess(x, y)
     batch = process.batch(candidates)
     for index in (3, 17):
-        batch.believe(index)
+        batch.fantasize(index)
     seen = np.vstack([x, candidates[[3, 17]]])
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from augsearch.config import settings_from
+from augsearch.settings import settings_from
 from tasks import slots
 
 ABLE = {"architecture": "x86_64", "avx512_bf16": True}

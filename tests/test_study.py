@@ -10,12 +10,12 @@ import pytest
 from skopt.space import Categorical, Integer, Real
 
 import augsearch
-from augsearch import searchers
-from augsearch.config import TUUN_OPERATIONS, SearchSettings, Settings
 from augsearch.errors import SearchError, SettingsError
 from augsearch.policy import Policy
-from augsearch.searchers.bayesian import BayesianSearcher
-from augsearch.searchers.space import PolicyBlock, Space, policy_space, read_space
+from augsearch.search import methods
+from augsearch.search.bayesian import BayesianSearcher
+from augsearch.search.space import PolicyBlock, Space, policy_space, read_space
+from augsearch.settings import TUUN_OPERATIONS, SearchSettings, Settings
 
 UNIT = {"_type": "uniform", "_value": [0, 1]}
 TUUN_FILE = Path(__file__).parent.parent.parent / "shared/data/published/tuun_search_space.json"
@@ -107,9 +107,9 @@ def branin(p: Any) -> float:
 BRANIN = {"x": {"_type": "uniform", "_value": [-5, 10]}, "y": {"_type": "uniform", "_value": [0, 15]}}
 
 
-@pytest.mark.parametrize("acquisition", ["EI", "LCB", "PI", "TS"])
-def test_minimize_finds_branins_minimum(acquisition: str) -> None:
-    result = augsearch.minimize(branin, BRANIN, trials=48, batch=4, acquisition=acquisition)
+@pytest.mark.parametrize("acq_func", ["EI", "LCB", "PI", "TS"])
+def test_minimize_finds_branins_minimum(acq_func: str) -> None:
+    result = augsearch.minimize(branin, BRANIN, trials=48, batch=4, acq_func=acq_func)
     assert result.best_value < 0.5  # the minimum is 0.398; the best of 48 random points is near 1.5
     assert result.best_value == branin(result.best_params)
     assert len(result.trials) == 48
@@ -121,7 +121,7 @@ def test_minimize_does_not_mind_dozens_of_idle_dimensions() -> None:
 
 
 def test_study_maximises_with_failures_and_late_answers() -> None:
-    study = augsearch.Study({"x": UNIT}, seed=3, initial=4)
+    study = augsearch.Study({"x": UNIT}, seed=3, n_initial_points=4)
     waiting = study.ask(3)
     for _ in range(8):
         waiting += study.ask(2)
@@ -145,7 +145,7 @@ def test_study_says_when_there_is_nothing() -> None:
 
 
 def test_every_choice_is_tried_before_any_is_repeated() -> None:
-    study = augsearch.Study({"x": {"_type": "choice", "_value": list(range(12))}}, initial=2)
+    study = augsearch.Study({"x": {"_type": "choice", "_value": list(range(12))}}, n_initial_points=2)
     seen = []
     for _ in range(14):
         trial = study.ask()[0]
@@ -169,18 +169,18 @@ def test_a_policy_encodes_to_the_row_that_decodes_to_it() -> None:
 
 
 def test_warm_start_tries_the_earlier_best_first_and_a_source_that_agrees_helps() -> None:
-    settings = SearchSettings(trials=24, initial=8)
+    settings = SearchSettings(trials=24, n_initial_points=8)
     space = policy_space(TUUN_OPERATIONS)
     rng = np.random.default_rng(0)
     earlier = space.sample(60, rng)
     tried = [(space.decode(row)["policy"], surface(space.decode(row)["policy"])) for row in earlier]
-    known = searchers.known_earlier(settings, tried)
+    known = methods.known_earlier(settings, tried)
     assert known is not None
     assert list(known.scores) == sorted(known.scores, reverse=True)
 
     def best(source: tuple[np.ndarray, np.ndarray] | None, first: int, seed: int) -> float:
         assert known is not None
-        searcher = BayesianSearcher(space, seed, initial=8, first=list(known.rows[:first]), source=source)
+        searcher = BayesianSearcher(space, seed, n_initial_points=8, first=list(known.rows[:first]), source=source)
         scores = []
         while len(scores) < 24:
             for trial in searcher.ask(4):
@@ -195,13 +195,13 @@ def test_warm_start_tries_the_earlier_best_first_and_a_source_that_agrees_helps(
     )
     assert warm > cold
     assert misled > cold - 0.5  # the gate leaves an unrelated source out
-    searcher = BayesianSearcher(space, 0, initial=8, first=list(known.rows[:2]))
+    searcher = BayesianSearcher(space, 0, n_initial_points=8, first=list(known.rows[:2]))
     assert [surface(t.policy) for t in searcher.ask(2) if t.policy] == pytest.approx(list(known.scores[:2]), abs=1e-3)
 
 
 def test_a_setting_that_cannot_be_searched_is_named() -> None:
     def check(space: dict[str, Any]) -> None:
-        searchers.check_space(Settings(search=SearchSettings(space=space)))
+        methods.check_space(Settings(search=SearchSettings(space=space)))
 
     check({"train.lr": {"_type": "loguniform", "_value": [0.01, 0.2]}})
     with pytest.raises(SettingsError, match="search.space: train.rate: unknown"):

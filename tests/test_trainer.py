@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from augsearch.arms import EXPERT
-from augsearch.checkpoints import Checkpoint
-from augsearch.config import DatasetSettings, NetworkSettings, TrainSettings
-from augsearch.datasets import Part, prepare
+from augsearch.data.prepare import prepare
+from augsearch.data.splits import Split
 from augsearch.errors import CheckpointError
+from augsearch.evidence.arms import EXPERT
 from augsearch.policy import Policy, Schedule, Segment
-from augsearch.trainer import Classifier, NotFiniteError, Trained, learning_rates, predict, train
-from augsearch.trials import new_network, normalisation
+from augsearch.settings import DatasetSettings, NetworkSettings, TrainSettings
+from augsearch.training.checkpoints import Checkpoint
+from augsearch.training.trainer import Classifier, NotFiniteError, Trained, learning_rates, predict, train
+from augsearch.training.training import new_network, normalisation
 
 PARTS, CARD = prepare(DatasetSettings(name="digits"))
 SHORT = TrainSettings(epochs=4)
@@ -74,7 +75,7 @@ def test_building_a_network_leaves_the_global_generator_alone() -> None:
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
     with pytest.raises(NotFiniteError, match="in epoch 0 of 4; none before it was good"):
-        run(None, settings=TrainSettings(epochs=4, lr=1e30, warmup=0.0))
+        run(None, settings=TrainSettings(epochs=4, lr=1e30, warmup_fraction=0.0))
 
 
 def test_the_message_names_the_last_good_epoch() -> None:
@@ -103,7 +104,7 @@ def ten_steps(name: str) -> tuple[float, ...]:
     """Losses of ten steps on the same fifty images, one step an epoch."""
     settings, policy = CURVES[name]
     network = NetworkSettings(name="wrn-10-1", options={"dropout": 0.2}) if name == "wrn" else NetworkSettings(width=8)
-    part = Part(PARTS["train"].images[:50], PARTS["train"].labels[:50])
+    part = Split(PARTS["train"].images[:50], PARTS["train"].labels[:50])
     model = new_network(network, CARD, 3)
     return train(model, part, None, policy, settings, normalisation(CARD), seed=3).losses
 
@@ -112,7 +113,7 @@ CURVES: dict[str, tuple[TrainSettings, Policy | None]] = {
     "one-cycle": (TrainSettings(epochs=10), None),
     "augmented": (TrainSettings(epochs=10), EXPERT["digits"]),
     "cosine": (TrainSettings(epochs=10, schedule="cosine", label_smoothing=0.1), None),
-    "step": (TrainSettings(epochs=10, schedule="step", milestones=(3, 6), clip=0.5), None),
+    "step": (TrainSettings(epochs=10, schedule="step", milestones=(3, 6), clip_grad_norm=0.5), None),
     "wrn": (TrainSettings(epochs=10, schedule="cosine"), None),
 }
 
@@ -151,7 +152,7 @@ def test_clipping_bounds_a_step() -> None:
         model = new_network(NetworkSettings(width=8), CARD, 1)
         before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
         settings = TrainSettings(
-            epochs=1, batch_size=200, schedule="cosine", lr=1.0, weight_decay=0.0, momentum=1e-12, clip=clip
+            epochs=1, batch_size=200, schedule="cosine", lr=1.0, weight_decay=0.0, momentum=1e-12, clip_grad_norm=clip
         )
         trained = train(model, PARTS["train"], None, None, settings, normalisation(CARD), seed=1)
         return float((weights(trained) - before).norm())
@@ -162,7 +163,7 @@ def test_clipping_bounds_a_step() -> None:
 
 def test_ema_is_the_mean_of_the_weights_that_is_kept() -> None:
     """One step an epoch: average <- d * average + (1 - d) * weights, from the first weights on."""
-    settings = TrainSettings(epochs=5, batch_size=200, ema=0.5)
+    settings = TrainSettings(epochs=5, batch_size=200, ema_decay=0.5)
     states = []
     model = new_network(NetworkSettings(width=8), CARD, 1)
     trained = train(
@@ -221,7 +222,7 @@ def test_bfloat16_learns_too() -> None:
 
 # --- checkpoints --------------------------------------------------------------------------------------
 
-EVERYTHING = TrainSettings(epochs=5, ema=0.9, clip=1.0, label_smoothing=0.1, evaluate_every=2)
+EVERYTHING = TrainSettings(epochs=5, ema_decay=0.9, clip_grad_norm=1.0, label_smoothing=0.1, evaluate_every=2)
 
 
 def shaken(
@@ -233,7 +234,7 @@ def shaken(
     model = new_network(NetworkSettings(name="shake-shake-8-2x4d"), CARD, 1 if resume is None else 9)
     trained = train(
         model,
-        Part(PARTS["train"].images[:104], PARTS["train"].labels[:104]),
+        Split(PARTS["train"].images[:104], PARTS["train"].labels[:104]),
         PARTS["val"],
         policy,
         settings,
@@ -272,8 +273,8 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
     _, states = shaken(SHORT, None)
     with pytest.raises(CheckpointError, match="has 4 epochs; train.epochs is 4"):
         shaken(SHORT, None, states[-1])
-    with pytest.raises(CheckpointError, match="train.ema is set in one"):
-        shaken(TrainSettings(epochs=4, ema=0.9), None, states[0])
+    with pytest.raises(CheckpointError, match="train.ema_decay is set in one"):
+        shaken(TrainSettings(epochs=4, ema_decay=0.9), None, states[0])
     small = new_network(NetworkSettings(), CARD, 1)
     with pytest.raises(CheckpointError, match="is another network's"):
         train(small, PARTS["train"], None, None, SHORT, normalisation(CARD), seed=1, resume=states[0])

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 import augsearch
 from augsearch import Augment, Operation, Policy, SubPolicy, Transform
 from augsearch.errors import PolicyError
-from augsearch.ops import OPS
+from augsearch.policy.ops import OPS
 
 POLICY = Policy(tuple(SubPolicy((Operation(name, 0.7, 0.8),)) for name in ("Rotate", "Solarize", "RandomCrop")), draw="image")
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (60, 3, 16, 16)).astype(np.uint8))

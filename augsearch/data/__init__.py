@@ -1,0 +1,1 @@
+"""Data sets: read, split, checked, and prepared for training."""

@@ -1,0 +1,49 @@
+"""The prepared data set: packed uint8 arrays and a info in one folder.
+
+`train_images.npy` (N, C, H, W) uint8, `train_labels.npy` (N,) int64, the same for val and test, and `dataset.json`. Images
+are memory-mapped: however many processes train on them, they lie in memory once. The test part has files of its own
+because it is sealed: a search is never given their path.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from augsearch.data.info import DatasetInfo
+from augsearch.data.splits import SPLITS, Split
+from augsearch.errors import DataError
+from augsearch.files import replacing
+
+
+def save(parts: dict[str, Split], info: DatasetInfo, folder: Path) -> None:
+    """Write the prepared folder; the same data give the same bytes, so nothing downstream reruns for nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dataset.json").unlink(missing_ok=True)  # last to come: a folder without a info is not ready
+    for split in SPLITS:
+        for kind, array in (("images", parts[split].images), ("labels", parts[split].labels)):
+            with replacing(folder / f"{split}_{kind}.npy") as temporary, temporary.open("wb") as file:
+                np.save(file, array)
+    with replacing(folder / "dataset.json") as temporary:
+        temporary.write_text(json.dumps(asdict(info), indent=1) + "\n")
+
+
+def load_split(folder: Path, split: str) -> Split:
+    """A part of the prepared folder; its images are memory-mapped, privately: nothing that is written reaches the file."""
+    try:
+        images = np.load(folder / f"{split}_images.npy", mmap_mode="c", allow_pickle=False)
+        return Split(images, np.load(folder / f"{split}_labels.npy", allow_pickle=False))
+    except FileNotFoundError as error:
+        raise DataError(f"{error.filename}: no such file; prepare the data first (dvc repro prepare)") from None
+
+
+def load_info(path: Path) -> DatasetInfo:
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; prepare the data first (dvc repro prepare)") from None
+    tuples = {key: tuple(data[key]) for key in ("classes", "mean", "std", "notes")}
+    return DatasetInfo(**(data | tuples | {"counts": {split: tuple(n) for split, n in data["counts"].items()}}))

@@ -1,0 +1,1 @@
+"""What the searches found, trained on fresh seeds, compared, and written down."""

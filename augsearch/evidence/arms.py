@@ -1,0 +1,181 @@
+"""Arms: the ways of augmenting that the final table compares, and what each of them applies.
+
+An arm is a name of `retrain.arms`, or several joined by "+": none; etp; a search method, which stands for the policy that
+it found; autoaugment; randaugment or randaugment-N-M; trivialaugment; published:NAME; file:PATH.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from augsearch.errors import PolicyError, SettingsError
+from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, Segment, SubPolicy, load_policy
+
+LABELS = {
+    "none": "No Aug",
+    "etp": "ETP",
+    "random": "Random search",
+    "tuun": "Tuun",
+    "pba": "PBA",
+    "pba:last": "PBA's last policy",
+    "pba:shuffled": "PBA shuffled",
+    "pba:random": "Random schedule",
+    "autoaugment": "AutoAugment",
+    "randaugment": "RandAugment",
+    "trivialaugment": "TrivialAugment",
+    "published:pba-cifar10": "PBA's CIFAR-10 schedule",
+    "published:pba-svhn": "PBA's SVHN schedule",
+}
+PUBLISHED = Path(__file__).parent.parent / "policy" / "published"
+"""Schedules that came with papers, as policy files; their README says from where."""
+
+
+def _last(found: Schedule, rng: np.random.Generator) -> Augmentation:
+    return found.segments[-1].policy
+
+
+def _shuffled(found: Schedule, rng: np.random.Generator) -> Augmentation:
+    policies = [segment.policy for segment in found.segments]
+    order = rng.permutation(len(policies))
+    return Schedule(tuple(Segment(s.epochs, policies[k]) for s, k in zip(found.segments, order, strict=True)))
+
+
+def _at_random(found: Schedule, rng: np.random.Generator) -> Augmentation:
+    """The same operations and lengths, all levels drawn uniformly."""
+
+    def drawn(policy: Policy) -> Policy:
+        levels = [(int(rng.integers(11)) / 10, float(rng.integers(10))) for _ in policy.sub_policies]
+        entries = zip((s.operations[0].name for s in policy.sub_policies), levels, strict=True)
+        return replace(policy, sub_policies=tuple(SubPolicy((Operation(name, *level),)) for name, level in entries))
+
+    return Schedule(tuple(Segment(segment.epochs, drawn(segment.policy)) for segment in found.segments))
+
+
+ABLATIONS: dict[str, Callable[[Schedule, np.random.Generator], Augmentation]] = {
+    "pba:last": _last,
+    "pba:shuffled": _shuffled,
+    "pba:random": _at_random,
+}
+"""What of a found schedule it is that helps (Ho et al., section 4.3): its last policy held, its order shuffled, chance."""
+
+_RANDAUGMENT = re.compile(r"randaugment(?:-(\d+)-(\d+))?")
+_AUTOAUGMENT = {"cifar10": "cifar10", "cifar100": "cifar10", "svhn": "svhn", "svhn_extra": "svhn"}
+"""Which of AutoAugment's policies its paper used on a data set; on any other, ImageNet's."""
+
+
+def label(arm: str) -> str:
+    """As the table prints it: "tuun+etp" is "Tuun + ETP", a file is its stem."""
+    return " + ".join(_label(part) for part in arm.split("+"))
+
+
+def _label(part: str) -> str:
+    if part.startswith("file:"):
+        return Path(part).stem
+    levels = _RANDAUGMENT.fullmatch(part)
+    return f"RandAugment {levels[1]}, {levels[2]}" if levels and levels[1] else LABELS.get(part, part)
+
+
+def file_name(arm: str) -> str:
+    """The arm's name as a part of a file's name; what another arm would be called too has a hash at its end."""
+    safe = re.sub(r"[^A-Za-z0-9.+_-]", "-", arm)[-100:]
+    return safe if safe == arm else f"{safe}-{hashlib.sha256(arm.encode()).hexdigest()[:8]}"
+
+
+def check(arm: str, methods: Sequence[str]) -> None:
+    """Raises SettingsError, one line, for what is no arm; `methods` are the searches that there are."""
+    parts = arm.split("+")
+    if len(set(parts)) < len(parts):
+        raise SettingsError(f"{arm!r}; must not name a part twice")
+    if "none" in parts and len(parts) > 1:
+        raise SettingsError(f"{arm!r}; none stands alone")
+    for part in parts:
+        if part not in ("none", "etp", *methods, *ABLATIONS):
+            _check_fixed(part, ("none", "etp", *methods))
+
+
+def _check_fixed(part: str, others: Sequence[str]) -> None:
+    kind, _, _ = part.partition(":")
+    if kind == "file" or part in ("autoaugment", "trivialaugment", *_published()) or _RANDAUGMENT.fullmatch(part):
+        try:
+            fixed(part, None, (32, 32))
+        except PolicyError as error:
+            raise SettingsError(f"{part!r}: {error}") from None
+        return
+    known = [*others, "autoaugment", "randaugment-2-9", "trivialaugment", *_published(), "file:PATH"]
+    near = difflib.get_close_matches(part, known, 1, 0.5)
+    guess = f", did you mean {near[0]!r}?" if near else ""
+    raise SettingsError(f"{part!r} is unknown{guess}; there are {', '.join(known)}, and several joined by +")
+
+
+def _published() -> list[str]:
+    return [f"published:{file.stem}" for file in sorted(PUBLISHED.glob("*.json"))]
+
+
+def fixed(part: str, dataset: str | None, sides: tuple[int, int]) -> Augmentation:
+    """What a part applies that needs no search: autoaugment, randaugment-N-M, trivialaugment, published:NAME or file:PATH.
+
+    sides: the images' height and width, of which some translations are parts.
+
+    Raises:
+        PolicyError: the file or the numbers cannot be used.
+    """
+    kind, _, rest = part.partition(":")
+    if kind == "file":
+        return load_policy(rest)
+    if kind == "published":
+        return load_policy(PUBLISHED / f"{rest}.json")
+    from augsearch.policy.exchange import Options, torchvision_policies  # seconds to import
+
+    options = Options(size=sides)
+    if part == "autoaugment":
+        return torchvision_policies.autoaugment(_AUTOAUGMENT.get(dataset or "", "imagenet"), options)
+    if part == "trivialaugment":
+        return torchvision_policies.trivialaugment("wide", options)
+    levels = _RANDAUGMENT.fullmatch(part)
+    assert levels  # `check` lets nothing else pass
+    return torchvision_policies.randaugment(f"{levels[1] or 2},{levels[2] or 9}", options)
+
+
+def _one(*operations: tuple[str, float, float]) -> Policy:
+    return Policy((SubPolicy(tuple(Operation(*operation) for operation in operations)),))
+
+
+# What somebody who looked at twenty of the digits would write: they are turned, shifted and scaled.
+_DIGITS = Policy(
+    (
+        SubPolicy((Operation("Rotate", 0.8, 0.4), Operation("TranslateX", 0.5, 0.15))),
+        SubPolicy((Operation("Rotate", 0.8, 0.7), Operation("TranslateY", 0.5, 0.15))),
+        SubPolicy((Operation("ShearX", 0.5, 0.5), Operation("RandomCrop", 0.5, 0.5))),
+    )
+)
+# The blog's expert policy for CIFAR: reflect-pad an eighth, random crop, horizontal flip.
+_CROP_AND_FLIP = _one(("RandomCrop", 1.0, 1.0), ("HorizontalFlip", 1.0, 0.5))
+_CROP = _one(("RandomCrop", 1.0, 1.0))  # a mirrored digit is none
+EXPERT = {"digits": _DIGITS, "mnist": _CROP, "svhn": _CROP, "svhn_extra": _CROP}
+
+
+def expert_policy(dataset: str | None, file: str | None) -> Policy:
+    """The data set's ETP: the given policy file, else the data set's own, else crop and flip."""
+    if file is None:
+        return EXPERT.get(dataset or "", _CROP_AND_FLIP)
+    policy = load_policy(file)
+    if not isinstance(policy, Policy):
+        raise SettingsError(f"retrain.etp: {file} holds no single policy; must be one, no schedule and no chain")
+    return policy
+
+
+def parts_of(arm: str, part: Callable[[str], Augmentation | None]) -> tuple[Policy | Schedule, ...]:
+    """What an arm applies, one after the other; the expert policy comes first, whatever the order in the arm's name.
+
+    part: gives what one name ("etp", "tuun") applies; None where a search was over settings alone.
+    """
+    names = () if arm == "none" else sorted(arm.split("+"), key=lambda name: name != "etp")
+    found = [one for one in map(part, names) if one is not None]
+    return tuple(one for whole in found for one in (whole.parts if isinstance(whole, Chain) else (whole,)))

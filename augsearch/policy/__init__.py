@@ -1,0 +1,50 @@
+"""What is done to an image: operations, policies and schedules, and how they are applied.
+
+The names below are imported when asked for: reading settings must not load torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from augsearch.policy.policy import (
+        Augmentation,
+        Chain,
+        Dialect,
+        Draw,
+        Operation,
+        Policy,
+        Schedule,
+        Segment,
+        SubPolicy,
+        from_dict,
+        joined,
+        load_policy,
+        save,
+        stretched,
+        to_dict,
+    )
+
+__all__ = [
+    "Augmentation",
+    "Chain",
+    "Dialect",
+    "Draw",
+    "Operation",
+    "Policy",
+    "Schedule",
+    "Segment",
+    "SubPolicy",
+    "from_dict",
+    "joined",
+    "load_policy",
+    "save",
+    "stretched",
+    "to_dict",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        return getattr(import_module("augsearch.policy.policy"), name)
+    raise AttributeError(f"module 'augsearch.policy' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Searchers, the spaces they search, and the loop that runs them."""

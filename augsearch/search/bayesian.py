@@ -1,0 +1,170 @@
+"""Tuun's search: Bayesian optimisation.
+
+Whose part is whose: the acquisition functions EI, LCB and PI are scikit-optimize's, and its dimensions are
+understood as spaces. The features, the Gaussian process, the breeding of candidates and the choice of a batch
+are this project's, because scikit-optimize's own surrogates on the 30 raw dimensions of a policy cost seconds to
+minutes for each batch and are little better than random search there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import spearmanr
+from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
+
+from augsearch.policy.ops import Floats
+from augsearch.search.searcher import Scores, Trial, training_seed
+from augsearch.search.space import Space
+from augsearch.search.surrogate import Batch, GaussianProcess
+
+_RANDOM, _MUTANTS, _OFFSPRING, _PARENTS = 1000, 1500, 500, 5
+_GENERATIONS, _ELITE, _KEPT, _ELITE_MUTANTS, _ELITE_OFFSPRING = 3, 50, 1000, 600, 300
+_CANDIDATE_STREAM = 1
+_GATE, _AGREEMENT = 8, 0.4  # trials told, and rank correlation, before a source's observations are used
+
+
+class BayesianSearcher(Scores):
+    """`n_initial_points` random trials, then batches chosen by an acquisition function.
+
+    Args:
+        acq_func: "LCB", "EI", "PI" or "TS" (Thompson sampling).
+        kappa: LCB's weight of the standard deviation.
+        first: rows to try before anything else, such as the best of an earlier search; they count as initial.
+        source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials are told, and as long as a
+            surrogate of the source ranks them much as they turned out, its scores join the observations on this
+            search's scale; an unrelated source is thus left out.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        *,
+        n_initial_points: int = 20,
+        acq_func: str = "LCB",
+        kappa: float = 1.96,
+        first: Sequence[Floats] = (),
+        source: tuple[Floats, Floats] | None = None,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.seed = seed
+        self.n_initial_points = n_initial_points
+        self.acq_func = acq_func
+        self.kappa = kappa
+        self._first = list(first)
+        self._source = source
+        self._asked: list[Floats] = []  # the row of each trial
+
+    def ask(self, n: int) -> list[Trial]:
+        first = len(self.trials)
+        fitted = len(self.finished()) >= 2  # or there is nothing to fit a surrogate to
+        given = n if not fitted else min(n, max(self.n_initial_points - first, 0))
+        rows = [self._drawn(i) for i in range(first, first + given)]
+        if given < n:
+            rows += list(self._propose(n - given, pending=rows))
+        new = [Trial(i, self.space.decode(row), training_seed(self.seed, i)) for i, row in enumerate(rows, first)]
+        self.trials += new
+        self._asked += rows
+        return new
+
+    def _drawn(self, i: int) -> Floats:
+        return self._first[i] if i < len(self._first) else self.space.sample(1, np.random.default_rng([self.seed, i]))[0]
+
+    def ranking(self) -> list[int]:
+        """By the surrogate's mean, which averages the noise of single trainings away."""
+        done = self.finished()
+        if len(done) < self.n_initial_points:
+            return super().ranking()
+        rows, loss = self._observed()
+        mean, _ = self._fit(rows, loss).predict(self.space.features(rows))
+        scored = {i: mean[k] for k, i in enumerate(sorted(self.told))}
+        return sorted(done, key=lambda i: (scored[i], i))
+
+    def _fit(self, rows: Floats, loss: Floats) -> GaussianProcess:
+        if self._source is not None and len(rows) >= _GATE:
+            borrowed = self._borrowed(*self._source, rows, loss)
+            if borrowed is not None:
+                rows, loss = np.vstack([rows, self._source[0]]), np.r_[loss, borrowed]
+        return GaussianProcess(self.space.features(rows), loss, self.space.groups)
+
+    def _borrowed(self, theirs: Floats, scores: Floats, rows: Floats, loss: Floats) -> Floats | None:
+        """The source's losses (M,) on this search's scale; None if it ranks this search's trials otherwise.
+
+        A line through (what the source's surrogate expects of this search's trials, how they turned out) gives
+        the scale: the source saw other policies than this search, so their means cannot simply be matched.
+        """
+        process = GaussianProcess(self.space.features(theirs), -scores, self.space.groups)
+        expected, _ = process.predict(self.space.features(rows))
+        if np.ptp(expected) == 0 or np.ptp(loss) == 0 or spearmanr(expected, loss).statistic < _AGREEMENT:
+            return None
+        slope, offset = np.polyfit(expected, loss, 1)
+        borrowed: Floats = offset + slope * -scores
+        return borrowed
+
+    def _observed(self) -> tuple[Floats, Floats]:
+        """Every told trial with its loss (minus the score); a failed one counts as the worst seen."""
+        ids = sorted(self.told)
+        scores = [self.told[i] for i in ids]
+        worst = min(score for score in scores if score is not None)
+        return np.array([self._asked[i] for i in ids]), -np.array([worst if score is None else score for score in scores])
+
+    def _propose(self, n: int, pending: Sequence[Floats]) -> Floats:
+        rows, loss = self._observed()
+        process = self._fit(rows, loss)
+        running = [self._asked[t.id] for t in self.trials if t.id not in self.told] + list(pending)
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, len(self.told), len(self.trials)]))
+        bred = self._unseen(self._candidates(process, rows, loss, rng), np.vstack([rows, *running]), n)
+        candidates = np.vstack([*[row[None] for row in running], bred])
+        batch = process.batch(self.space.features(candidates))
+        free = np.arange(len(candidates)) >= len(running)
+        for i in range(len(running)):
+            batch.fantasize(i)
+        chosen: list[int] = []
+        for _ in range(n):
+            value = np.where(free, self._desirability(batch, float(loss.min()), rng), -np.inf)
+            chosen.append(int(value.argmax()))
+            free[chosen[-1]] = False
+            batch.fantasize(chosen[-1])
+        return candidates[chosen]
+
+    def _candidates(self, process: GaussianProcess, rows: Floats, loss: Floats, rng: np.random.Generator) -> Floats:
+        """Rows worth a look: random ones and relatives of the best trials, bred for a low confidence bound.
+
+        In 30 dimensions random candidates and one step from the best trials leave most of what the surrogate
+        already knows unused; a few generations find it.
+        """
+        space = self.space
+        parents = rows[np.argsort(loss, kind="stable")[:_PARENTS]]
+        pool = [space.sample(_RANDOM, rng), space.mutants(parents, _MUTANTS, rng), space.offspring(parents, _OFFSPRING, rng)]
+        for _ in range(_GENERATIONS):
+            everyone = np.vstack(pool)
+            mean, deviation = process.predict(space.features(everyone))
+            order = np.argsort(mean - self.kappa * deviation, kind="stable")
+            elite = everyone[order[:_ELITE]]
+            bred = [space.mutants(elite, _ELITE_MUTANTS, rng), space.offspring(elite, _ELITE_OFFSPRING, rng)]
+            pool = [everyone[order[:_KEPT]], *bred]
+        return np.vstack(pool)
+
+    def _unseen(self, candidates: Floats, seen: Floats, n: int) -> Floats:
+        """Each candidate once, without those that have been tried; all of them where fewer than n are left."""
+        features = self.space.features(np.vstack([seen, candidates])).round(9)
+        _, first = np.unique(features, axis=0, return_index=True)
+        left = np.sort(first[first >= len(seen)]) - len(seen)
+        return candidates[left] if len(left) >= n else candidates
+
+    def _desirability(self, batch: Batch, lowest: float, rng: np.random.Generator) -> Floats:
+        """Higher is better, for each candidate."""
+        nothing = np.zeros((1, 1))  # scikit-optimize passes it on to predict, which knows its candidates
+        value: Floats
+        if self.acq_func == "LCB":
+            value = -gaussian_lcb(nothing, batch, kappa=self.kappa)
+        elif self.acq_func == "EI":
+            value = gaussian_ei(nothing, batch, y_opt=lowest)
+        elif self.acq_func == "PI":
+            value = gaussian_pi(nothing, batch, y_opt=lowest)
+        else:
+            value = -batch.draw(rng)
+        return value

@@ -1,0 +1,1 @@
+"""Training one network, or several as one, and what comes of it."""

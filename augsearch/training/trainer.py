@@ -1,0 +1,454 @@
+"""One function trains one model. It knows nothing of tracking: whoever wants to watch passes `on_epoch`.
+
+The data stay on the device as uint8, are augmented there some two thousand images ahead (small batches are
+bound by overhead), then normalised and cut into mini-batches. On a CPU the same seed gives the same weights
+to the last bit; on a GPU cuDNN's choice of algorithms may differ in the last bits of a float.
+
+    trained = train(model, part, validation, policy, settings, normalisation, seed=0,
+                    on_checkpoint=lambda c: c.save("state.pt"))
+    train(..., resume=Checkpoint.load("state.pt"))      # the same arguments: the same weights
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from augsearch.data.splits import Split
+from augsearch.errors import CheckpointError
+from augsearch.policy import Augmentation, Policy, Schedule
+from augsearch.policy.augment import Augment, augment_together
+from augsearch.settings import TrainSettings
+from augsearch.training.checkpoints import Checkpoint
+from augsearch.training.metrics import Evaluation, evaluation
+from augsearch.training.networks.grouped import Grouped, join, split
+
+_AHEAD = 2048  # images augmented in one call
+_EVALUATED = 1024  # images in one forward pass of an evaluation
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss became NaN or infinite; the message says in which epoch, and which was the last good one."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation for each channel, on the scale of 0..1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 -> float32."""
+        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1) * 255
+        scale = 1 / (torch.tensor(self.std, device=images.device).view(1, -1, 1, 1) * 255)
+        return (images.float() - mean) * scale
+
+
+@dataclass(frozen=True)
+class Trained:
+    model: nn.Module
+    """With `ema`, of averaged weights."""
+    evaluations: tuple[Evaluation, ...]
+    """On the validation part, after each epoch or each `evaluate_every` epochs and the last."""
+    seconds: float
+    losses: tuple[float, ...]
+    """Mean training loss of each epoch that was run here."""
+
+    @property
+    def accuracy(self) -> tuple[float, ...]:
+        """Of each evaluation, in [0, 1]."""
+        return tuple(e.accuracy for e in self.evaluations)
+
+    def scores(self, objective: str) -> tuple[float, ...]:
+        """Of each evaluation, in [0, 1]: accuracy, balanced_accuracy or worst_class_recall."""
+        return tuple(e.score(objective) for e in self.evaluations)
+
+
+def train(
+    model: nn.Module,
+    part: Split,
+    validation: Split | None,
+    policy: Augmentation | tuple[Policy | Schedule, ...] | None,
+    settings: TrainSettings,
+    normalisation: Normalisation,
+    *,
+    seed: int,
+    device: str = "cpu",
+    objective: str = "accuracy",
+    on_epoch: Callable[[int, float], None] | None = None,
+    on_checkpoint: Callable[[Checkpoint], None] | None = None,
+    resume: Checkpoint | None = None,
+) -> Trained:
+    """Train `model` in place.
+
+    Args:
+        part: training images (N, C, H, W) uint8 and labels (N,).
+        validation: judged as `evaluate_every` says; None to skip it.
+        policy: the augmentation, or None.
+        seed: of the order of images, of the augmentation and of what the network draws in training; the first weights
+            are drawn by whoever built the model.
+        objective: which score `on_epoch` is given.
+        on_epoch: called with (epoch, validation score) after each evaluation; may raise to stop.
+        on_checkpoint: called after each epoch; the state lies on the CPU and is not touched later.
+        resume: go on from there; everything else must be as it was.
+
+    Raises:
+        NotFiniteError: the loss is no longer a number.
+        CheckpointError: the checkpoint is another network's, or has as many epochs as the settings or more.
+    """
+    started = time.perf_counter()
+    run = _Run([model], settings, normalisation, len(part), device)
+    augments = None if policy is None else [Augment(policy, seed=seed, batch_size=run.batch_size)]
+    losses: list[float] = []
+    with _seeded(seed, device):
+        if resume is not None:
+            run.restore([resume], settings.epochs)
+        batches = _batches(*part.tensors(device), augments, normalisation, run.batch_size, [seed], run.epoch, settings.epochs)
+        while run.epoch < settings.epochs:
+            losses += run.one_epoch(batches)
+            if run.failures:
+                raise NotFiniteError(run.failures[0])
+            if validation is not None and run.due():
+                run.judge(validation)
+                if on_epoch is not None:
+                    on_epoch(run.epoch - 1, run.evaluations[0][-1].score(objective))
+            if on_checkpoint is not None:
+                on_checkpoint(run.checkpoints()[0])
+    return Trained(run.judged, tuple(run.evaluations[0]), time.perf_counter() - started, tuple(losses))
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of several models that are trained side by side, between two epochs."""
+
+    network: nn.Module
+    """Its weights count only where there is no state."""
+    policies: tuple[Policy | Schedule, ...]
+    """Applied one after the other; for every member as many, and each of the same dialect."""
+    seed: int
+    state: Checkpoint | None
+    """What it goes on from; None: the beginning."""
+
+
+def train_members(
+    members: Sequence[Member],
+    part: Split,
+    validation: Split,
+    settings: TrainSettings,
+    normalisation: Normalisation,
+    *,
+    until: int,
+    device: str = "cpu",
+) -> list[Checkpoint | NotFiniteError]:
+    """Train models of one kind as one (`networks.grouped`), from the same epoch up to epoch `until`; there they are judged.
+
+    What a network draws in training follows from the first member's seed.
+
+    Returns:
+        For each member its state, whose last evaluation is the one at `until`; or why it has none.
+
+    Raises:
+        CheckpointError: a state is another network's, or has `until` epochs or more.
+        SettingsError: the networks cannot be trained as one.
+    """
+    run = _Run([member.network for member in members], settings, normalisation, len(part), device)
+    seeds = [member.seed for member in members]
+    augments = None
+    if members[0].policies:
+        augments = [Augment(member.policies, seed=member.seed, batch_size=run.batch_size) for member in members]
+    with _seeded(seeds[0], device):
+        states = [member.state for member in members if member.state is not None]
+        if states:
+            run.restore([replace(state, random={}) for state in states], until)
+        batches = _batches(*part.tensors(device), augments, normalisation, run.batch_size, seeds, run.epoch, until)
+        while run.epoch < until and len(run.failures) < len(members):
+            run.one_epoch(batches)
+        run.judge(validation)
+    return [NotFiniteError(run.failures[k]) if k in run.failures else state for k, state in enumerate(run.checkpoints())]
+
+
+class _Run:
+    """A training in progress, of one model or of several as one: all the state that changes with every step."""
+
+    def __init__(
+        self, networks: Sequence[nn.Module], settings: TrainSettings, normalisation: Normalisation, images: int, device: str
+    ) -> None:
+        self.members = len(networks)
+        model = networks[0] if self.members == 1 else Grouped(networks)
+        self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.averaged = None if settings.ema_decay is None else _moving_average(self.model, settings.ema_decay)
+        self.settings = settings
+        self.normalisation = normalisation
+        self.batch_size = min(settings.batch_size, images)
+        self.steps = images // self.batch_size
+        self.device = device
+        self.optimizer = torch.optim.SGD(
+            model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay, nesterov=True, fused=True
+        )
+        self.rates = learning_rates(self.optimizer, settings, self.steps)
+        self.loss_of = nn.CrossEntropyLoss(
+            label_smoothing=settings.label_smoothing, reduction="mean" if self.members == 1 else "none"
+        )
+        self.epoch = 0
+        self.evaluations: list[list[Evaluation]] = [[] for _ in networks]
+        self.failures: dict[int, str] = {}
+        """Of each member whose loss is no longer a number."""
+        self._losses: list[float] = []
+
+    @property
+    def judged(self) -> nn.Module:
+        """The model that is evaluated and kept."""
+        if self.averaged is None:
+            return self.model
+        averaged: nn.Module = self.averaged.module
+        return averaged
+
+    def one_epoch(self, batches: Iterator[tuple[Tensor, Tensor]]) -> list[float]:
+        """Take the epoch's batches; each member's mean loss."""
+        self.model.train()
+        total = torch.zeros(self.members, device=self.device)
+        for _ in range(self.steps):
+            total += self._step(*next(batches))
+        losses = (total / self.steps).tolist()  # the one wait for the device
+        for member, loss in enumerate(losses):
+            if not math.isfinite(loss) and member not in self.failures:
+                self.failures[member] = self._failure(member, loss)
+        self.epoch += 1
+        self._losses = losses
+        return losses
+
+    def _failure(self, member: int, loss: float) -> str:
+        good = (
+            f"the last good one is epoch {self.epoch - 1}, loss {self._losses[member]:.4g}"
+            if self._losses
+            else "none before it was good"
+        )
+        return f"the loss is {loss} in epoch {self.epoch} of {self.settings.epochs}; {good}"
+
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        with _precision(self.settings, self.device):
+            losses = self._losses_of(self.model(x), y)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.sum().backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        if self.settings.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_grad_norm)
+        self.optimizer.step()
+        self.rates.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        return losses.detach()
+
+    def _losses_of(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of the one model, (), or of each member, (K,), from (B, K, classes) and (B, K)."""
+        losses: Tensor = self.loss_of(logits, y) if self.members == 1 else self.loss_of(logits.flatten(0, 1), y.flatten())
+        return losses if self.members == 1 else losses.view(y.shape).mean(0)
+
+    def due(self) -> bool:
+        """Whether the epoch just ended is one to evaluate."""
+        return self.epoch % self.settings.evaluate_every == 0 or self.epoch == self.settings.epochs
+
+    def judge(self, validation: Split) -> None:
+        """Add an evaluation for each member."""
+        images, labels = validation.tensors(self.device)
+        predicted, classes = _predict(self.judged, images, self.normalisation, self.settings, self.device, self.members)
+        for k, evaluations in enumerate(self.evaluations):
+            evaluations.append(evaluation(predicted[:, k].cpu().numpy(), labels.cpu().numpy(), classes, self.epoch - 1))
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Each member's state."""
+        assert self._losses  # there are some after an epoch
+        models = self._split(self._body(self.model))
+        averages = [{} for _ in models] if self.averaged is None else self._split(self._body(self.averaged))
+        optimizer = self.optimizer.state_dict()
+        each_optimizer = [optimizer] if self.members == 1 else split(optimizer, self.members)
+        rates = {key: value for key, value in self.rates.state_dict().items() if not callable(value)}
+        return [
+            Checkpoint(
+                epoch=self.epoch,
+                model=_on_cpu(models[k]),
+                averaged=_on_cpu(averages[k]),
+                optimizer=_on_cpu(each_optimizer[k]),
+                schedule=rates,
+                random=_random_state(self.device),
+                evaluations=[(e.epoch, e.accuracy, list(e.recall)) for e in self.evaluations[k]],
+                loss=self._losses[k],
+            )
+            for k in range(self.members)
+        ]
+
+    def _split(self, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        return [state] if self.members == 1 else split(state, self.members)
+
+    def _body(self, model: nn.Module) -> dict[str, Tensor]:
+        """The state under the names that a single network has."""
+        return {name.replace("body.", "", 1) if self.members > 1 else name: value for name, value in model.state_dict().items()}
+
+    def restore(self, states: Sequence[Checkpoint], end: int) -> None:
+        """Go on from the members' states; training shall last until epoch `end`."""
+        first = states[0]
+        if first.epoch >= end:
+            raise CheckpointError(f"resume: the checkpoint has {first.epoch} epochs; train.epochs is {end}")
+        if bool(first.averaged) != (self.averaged is not None):
+            raise CheckpointError("resume: train.ema_decay is set in one of the settings and the checkpoint, not in both")
+        try:
+            self._load(self.model, [state.model for state in states])
+            if self.averaged is not None:
+                self._load(self.averaged, [state.averaged for state in states])
+            self.optimizer.load_state_dict(first.optimizer if self.members == 1 else join([s.optimizer for s in states]))
+            self.rates.load_state_dict(first.schedule)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"resume: the checkpoint is another network's ({str(error).split(chr(10))[0]})") from None
+        if "cpu" in first.random:
+            torch.set_rng_state(first.random["cpu"])
+        if "cuda" in first.random and torch.device(self.device).type == "cuda":
+            torch.cuda.set_rng_state(first.random["cuda"], self.device)
+        self.epoch, self._losses = first.epoch, [state.loss for state in states]
+        self.evaluations = [
+            [Evaluation(epoch, accuracy, tuple(recall)) for epoch, accuracy, recall in state.evaluations] for state in states
+        ]
+
+    def _load(self, model: nn.Module, states: Sequence[dict[str, Tensor]]) -> None:
+        if self.members == 1:
+            model.load_state_dict(states[0])
+            return
+        names = dict(zip(self._body(model), model.state_dict(), strict=True))
+        model.load_state_dict({names[name]: value for name, value in join(states).items()})
+
+
+def learning_rates(optimizer: torch.optim.Optimizer, settings: TrainSettings, steps: int) -> lr_scheduler.LRScheduler:
+    """The learning rate of every step; `steps` make an epoch."""
+    total = max(steps * settings.epochs, 2)
+    if settings.schedule == "cosine":
+        return lr_scheduler.CosineAnnealingLR(optimizer, total)
+    if settings.schedule == "step":
+        return lr_scheduler.MultiStepLR(optimizer, [epoch * steps for epoch in settings.milestones], settings.decay)
+    # torch divides by the length of the rise, which is 0 when it ends at the first step
+    rise = 1.5 / total if math.isclose(settings.warmup_fraction * total, 1) else settings.warmup_fraction
+    return lr_scheduler.OneCycleLR(optimizer, settings.lr, total, pct_start=rise, cycle_momentum=False)
+
+
+def _moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Weights and BatchNorm's statistics: decay * average + (1 - decay) * now, after every step."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]  # untyped in torch
+
+
+@contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """What a network draws in training (dropout, shake-shake) follows from the seed; afterwards all is as it was."""
+    with torch.random.fork_rng([device] if torch.device(device).type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _random_state(device: str) -> dict[str, Tensor]:
+    on_gpu = torch.device(device).type == "cuda"
+    return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(device)} if on_gpu else {})
+
+
+def _on_cpu(state: Any) -> Any:
+    """A copy of nested dicts and lists whose tensors lie on the CPU."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return type(state)((key, _on_cpu(value)) for key, value in state.items())
+    return type(state)(map(_on_cpu, state)) if isinstance(state, list | tuple) else state
+
+
+def _batches(
+    images: Tensor,
+    labels: Tensor,
+    augments: Sequence[Augment] | None,
+    normalisation: Normalisation,
+    batch_size: int,
+    seeds: Sequence[int],
+    begin: int,
+    end: int,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every mini-batch from epoch `begin` to `end`, augmented some thousands of images ahead: (b, C, H, W) float32 and
+    (b,); of K > 1 members side by side, (b, K * C, H, W) and (b, K). Where it begins and ends changes nothing in the
+    batches that it gives, nor do a member's batches depend on the others."""
+    orders = [torch.Generator().manual_seed(seed) for seed in seeds]
+    steps = len(images) // batch_size
+    # A schedule may change between epochs, so its images are not augmented past the end of one.
+    mixed = augments is None or all(isinstance(part, Policy) for augment in augments for part in augment.parts)
+    block = max(_AHEAD // (steps * batch_size), 1) if mixed else 1
+    chunk = max(_AHEAD // batch_size, 1) * batch_size
+    for first in range(0, end, block):
+        here = range(first, min(first + block, end))
+        index = torch.stack([_order(order, len(images), steps * batch_size, len(here)) for order in orders])
+        for start in range(max(begin - first, 0) * steps * batch_size, index.shape[1], chunk):
+            at = index[:, start : start + chunk].to(images.device)
+            x = images[at.flatten()]
+            if augments is not None:
+                x = augment_together(augments, x, epoch=first, position=start)
+            x = _side_by_side(normalisation(x), len(at)).contiguous(memory_format=torch.channels_last)
+            y = labels[at].T if len(at) > 1 else labels[at[0]]
+            yield from zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True)
+
+
+def _order(generator: torch.Generator, images: int, used: int, epochs: int) -> Tensor:
+    """(epochs * used,) which images some epochs take, one after the other."""
+    return torch.cat([torch.randperm(images, generator=generator)[:used] for _ in range(epochs)])
+
+
+def _side_by_side(x: Tensor, members: int) -> Tensor:
+    """(K * n, C, H, W), member after member -> (n, K * C, H, W)."""
+    return x if members == 1 else x.view(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
+
+
+def _precision(settings: TrainSettings, device: str) -> torch.autocast:
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=settings.precision == "bfloat16")
+
+
+def _predict(
+    model: nn.Module, images: Tensor, normalisation: Normalisation, settings: TrainSettings, device: str, members: int = 1
+) -> tuple[Tensor, int]:
+    """The class of every image that each member predicts, (N, K), and how many classes there are."""
+    model.eval()
+    out = []
+    with torch.inference_mode(), _precision(settings, device):
+        for x in torch.split(images, max(_EVALUATED // members, 1)):
+            x = normalisation(x)
+            x = (x.repeat(1, members, 1, 1) if members > 1 else x).contiguous(memory_format=torch.channels_last)
+            out.append(model(x).view(len(x), members, -1))
+    return torch.cat([logits.argmax(2) for logits in out]), out[0].shape[2]
+
+
+def predict(
+    model: nn.Module, part: Split, settings: TrainSettings, normalisation: Normalisation, *, device: str = "cpu"
+) -> NDArray[np.int64]:
+    """The predicted class of every image, (N,)."""
+    images, _ = part.tensors(device)
+    predicted, _ = _predict(model.to(device), images, normalisation, settings, device)
+    classes: NDArray[np.int64] = predicted[:, 0].cpu().numpy()
+    return classes
+
+
+class Classifier(nn.Module):
+    """A network with its normalisation inside: (B, C, H, W) uint8 -> (B, classes) logits. What is handed to users."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(normalisation.mean).view(1, -1, 1, 1) * 255)
+        self.register_buffer("scale", 1 / (torch.tensor(normalisation.std).view(1, -1, 1, 1) * 255))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network((images.float() - self.mean) * self.scale)
+        return logits
