@@ -5,17 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import SPLITS, Raw, Split
 from augsearch.errors import DataError
-
-if TYPE_CHECKING:
-    from augsearch.settings import DatasetSettings
 
 Arrays = Mapping[str, NDArray[Any]]
 LAYOUT = "train_images, train_labels, test_images, test_labels, and perhaps val_images, val_labels, classes"

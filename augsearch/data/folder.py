@@ -12,21 +12,16 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from augsearch.data.settings import MIN_SIDE, DatasetSettings
 from augsearch.data.splits import SPLITS, Raw, Split
 from augsearch.errors import DataError
 
-if TYPE_CHECKING:
-    from augsearch.settings import DatasetSettings
-
 Images = NDArray[np.uint8]
-MIN_SIDE = 4
-"""Pixels: a picture with a shorter side holds nothing to learn from."""
 MAX_PIXELS = 64_000_000
 """A header that claims more is taken for a decompression bomb, and not decoded."""
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does

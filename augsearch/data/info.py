@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from augsearch.data.folder import MIN_SIDE
+from augsearch.data.settings import MIN_SIDE
 from augsearch.data.splits import Images, Raw, Split, counts_of
 from augsearch.errors import DataError
 

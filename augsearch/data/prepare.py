@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from augsearch.data.digits import digits
 from augsearch.data.folder import read_folder, resize_part
 from augsearch.data.info import DatasetInfo, check, make_info, shared_images
 from augsearch.data.published import PUBLISHED
+from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import (
     SPLITS,
     Raw,
@@ -26,9 +26,6 @@ from augsearch.data.splits import (
     take,
 )
 from augsearch.errors import DataError
-
-if TYPE_CHECKING:
-    from augsearch.settings import DatasetSettings
 
 
 def _digits(settings: DatasetSettings) -> Raw:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import Raw, Split
 from augsearch.errors import DataError
-
-if TYPE_CHECKING:
-    from augsearch.settings import DatasetSettings
 
 Reader = Callable[["DatasetSettings"], Raw]
 

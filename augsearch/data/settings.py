@@ -1,0 +1,90 @@
+"""The section `dataset`: which images, and how they are split."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from augsearch.section import Section
+
+MIN_SIDE = 4
+"""The smallest height and width of an image, in pixels."""
+
+
+class DatasetSettings(Section):
+    """Which images. Exactly one of `name`, `npz` and `folder`."""
+
+    name: str | None = None
+    """A built-in data set, such as digits or cifar10, or a function of your own, `my_module:my_function`."""
+    npz: str | None = None
+    """A file in MedMNIST's layout, relative to `root` (or an absolute path)."""
+    folder: str | None = None
+    """A folder of pictures, relative to `root` (or an absolute path): train, val and test folders of class folders,
+    or class folders alone."""
+    root: str = "data/raw"
+    """The folder of your own data. DVC watches it: a change there makes `prepare` run again."""
+    download: bool = False
+    """Let torchvision fetch a published data set into `root`."""
+    size: tuple[int, int] | None = None
+    """Height and width in pixels (one number: both) that images are resized to; null: as they are."""
+    fit: Literal["crop", "stretch"] = "crop"
+    """How an image of other proportions is resized: its centre, or all of it squeezed."""
+    grayscale: bool | None = None
+    """Of a folder: one channel (true), three (false); null: one where every picture is grey."""
+    bad_files: Literal["refuse", "skip"] = "refuse"
+    """Of a folder, files that cannot be used: stop and name them all, or go on without them and note them."""
+    duplicates: Literal["report", "drop", "refuse"] = "report"
+    """Images of train or val that are in test too, pixel for pixel."""
+    val_fraction: float = Field(0.2, gt=0, lt=1)
+    """What part of train becomes the validation part where the source has none."""
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    """What part of the whole becomes the test part where the source has none."""
+    val_size: int | None = Field(None, ge=1)
+    """Images in the validation part, in place of `val_fraction`; of a source that has one, so many of it."""
+    train_size: int | None = Field(None, ge=1)
+    """Images in the training part, the same proportions of classes."""
+    imbalance: float | None = Field(None, ge=1)
+    """A long tail: the training part has this many times as many images of the first class as of the last."""
+    counts: dict[str, int] | None = None
+    """Images of the classes named in the training part."""
+    seed: int = Field(0, ge=0)
+    """Of every split and subset."""
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _both_sides(cls, size: Any) -> Any:
+        if isinstance(size, int) and not isinstance(size, bool):
+            return (size, size)
+        return tuple(size) if isinstance(size, list) else size
+
+    @field_validator("size")
+    @classmethod
+    def _large_enough(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
+        if size is not None and (min(size) < MIN_SIDE or max(size) > 1024):
+            raise ValueError(f"must be from {MIN_SIDE} to 1024 pixels each way")
+        return size
+
+    @field_validator("counts", mode="before")
+    @classmethod
+    def _class_names(cls, counts: Any) -> Any:
+        return {str(name): count for name, count in counts.items()} if isinstance(counts, dict) else counts
+
+    @field_validator("counts")
+    @classmethod
+    def _some_of_each(cls, counts: dict[str, int] | None) -> dict[str, int] | None:
+        for name, count in (counts or {}).items():
+            if count < 1:
+                raise ValueError(f"class {name!r} has {count}; must be at least 1")
+        return counts
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DatasetSettings:
+        sources = {"name": self.name, "npz": self.npz, "folder": self.folder}
+        if sum(value is not None for value in sources.values()) != 1:
+            found = ", ".join(f"{key} is {value!r}" for key, value in sources.items())
+            raise ValueError(f"{found}; set exactly one of them, the others null")
+        smaller = [key for key in ("train_size", "imbalance", "counts") if getattr(self, key) is not None]
+        if len(smaller) > 1:
+            raise ValueError(f"{' and '.join(smaller)} are set; set at most one of train_size, imbalance and counts")
+        return self

@@ -1,0 +1,30 @@
+"""The sections `retrain` and `table`: which arms are compared, and how surely."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from augsearch.section import Names, Section
+
+
+class RetrainSettings(Section):
+    """What the final table compares."""
+
+    seeds: int = Field(10, ge=2)
+    """How many times each arm is trained, each on a seed that no search has used."""
+    arms: Names = ("none", "etp", "random", "tuun", "tuun+etp")
+    """Each a name or several joined by +, the expert policy first: see `augsearch.evidence.arms`."""
+
+    @field_validator("arms")
+    @classmethod
+    def _different(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
+        if not arms or len(set(arms)) < len(arms):
+            raise ValueError("must be a list of different arms, at least one")
+        return arms
+
+
+class TableSettings(Section):
+    """How the table judges differences."""
+
+    confidence: float = Field(0.95, gt=0, lt=1)
+    """The intervals' confidence; a difference counts as found below its complement, after Holm's correction."""
