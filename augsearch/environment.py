@@ -1,55 +1,97 @@
-"""Where a result comes from: the commit, the versions, the hardware, the data."""
+"""Where a result was made: the commit, the versions, the hardware, the device."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
-from augsearch.data.info import DatasetInfo
-
-_PACKAGES = ("torch", "torchvision", "scikit-optimize", "prefect", "mlflow", "dvc")
+_PACKAGES = ("augsearch", "torch", "numpy", "scipy", "scikit-optimize")
 
 
-def provenance(info: DatasetInfo) -> dict[str, str]:
-    """One line for each thing that somebody would need to make the result again."""
-    return {
-        "commit": commit(),
-        "hardware": hardware(),
-        "versions": f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
-        "data": data_line(info),
-    }
+@dataclass(frozen=True)
+class Environment:
+    """What somebody needs, besides the settings and the data, to make a result again."""
+
+    commit: str
+    versions: str
+    hardware: str
+    device: str
 
 
-def data_line(info: DatasetInfo) -> str:
-    return f"{info.name}: {info.source}; SHA-256 {info.fingerprint[:16]}"
+@cache
+def environment(device: str) -> Environment:
+    """This process's, for a training on `device`."""
+    return Environment(commit(), versions(), hardware(device), device.partition(":")[0])
 
 
+@cache
 def commit() -> str:
-    """The checkout's commit, and whether files differ from it."""
+    """The commit of the code that runs, and whether its files differ from it; "not in a git checkout" for a package."""
+    root = Path(__file__).parent.parent
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        # dvc.lock is what a run itself writes
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")
+        code = ("augsearch", "tasks", "flows")
+        if not git("ls-files", "--", *code):
+            return "not in a git checkout"
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *code)
         return git("rev-parse", "--short=12", "HEAD") + (" with uncommitted changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "not in a git checkout"
 
 
-def hardware() -> str:
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores, {processor()}"
+def versions() -> str:
+    """Python's and the packages' that decide numbers."""
+    return f"Python {platform.python_version()}, " + ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
 
 
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def hardware(device: str = "cpu") -> str:
+    """The GPU's name, or the number of cores and the processor's name."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return f"{cores()} cores, {processor()}"
+
+
+def cores() -> int:
+    """Cores that this process may use: its affinity, and the CPU limit of its container."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = _cgroup_limit()
+    return count if limit is None else max(min(count, int(limit)), 1)
+
+
+def _cgroup_limit() -> float | None:
+    """CPUs by the quota of the control group, version 2 or 1; None without one."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota, period = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        except OSError:
+            return None
+    try:
+        cpus = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max": no limit
+        return None
+    return cpus if cpus > 0 else None
+
+
+@cache
 def processor() -> str:
     """The processor's name."""
     try:

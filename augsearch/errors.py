@@ -25,8 +25,12 @@ class CheckpointError(AugsearchError):
     """A checkpoint that cannot be read, or belongs to another training."""
 
 
-class JournalError(AugsearchError):
-    """A journal that is in use by another search, or does not belong to this one."""
+class StoreError(AugsearchError):
+    """A store of results that is in use by another run, or cannot be read or written."""
+
+
+class WorkerError(AugsearchError):
+    """A worker that was lost, or could not write what it made: no fault of the training's."""
 
 
 class TimeLimitError(AugsearchError):

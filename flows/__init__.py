@@ -7,6 +7,9 @@ is set already stays.
 import os
 import sys
 
+STAGES = ("prepare", "search", "retrain", "tabulate")
+"""In their order; dvc.yaml has a stage of each name."""
+
 _DEFAULTS = {
     # Two busy threads on two shared cores cost up to a hundred times; trials run side by side instead.
     "OMP_NUM_THREADS": "1",

@@ -1,36 +1,34 @@
 """Stages as a command: `python -m flows search [params.yaml]`, or several; or `python -m flows experiment FILE`.
 
-Each process of a slot imports this module again, so nothing heavy may be imported at its top.
+Each worker's process imports this module again, so nothing heavy may be imported at its top.
 """
 
 import sys
 from itertools import takewhile
 
-STAGES = ("prepare", "search", "retrain", "tabulate", "pipeline")
+from flows import STAGES
+
+FLOWS = (*STAGES, "pipeline")
 
 
 def main(arguments: list[str]) -> int:
     """Run a stage's flow. Exit codes: 0; 2, something for the user to mend; 130, stopped by Ctrl-C."""
     if len(arguments) == 2 and arguments[0] == "experiment":
         return _experiment(arguments[1])
-    stages = list(takewhile(lambda argument: argument in STAGES, arguments))
+    stages = list(takewhile(lambda argument: argument in FLOWS, arguments))
     if not stages or len(arguments) > len(stages) + 1:
-        print(f"usage: python -m flows {{{'|'.join(STAGES)}}} ... [params.yaml], or experiment FILE", file=sys.stderr)
+        print(f"usage: python -m flows {{{'|'.join(FLOWS)}}} ... [params.yaml], or experiment FILE", file=sys.stderr)
         return 2
     from importlib import import_module
 
+    from augsearch.check import checked_settings
     from augsearch.errors import AugsearchError
-    from augsearch.settings import load
-    from flows.interrupts import end_at_once
+    from augsearch.processes import end_at_once
     from flows.server import one_server
 
     params = arguments[-1] if len(arguments) > len(stages) else "params.yaml"
     try:
-        settings = load(params)  # before a server is started or a file touched
-        if settings.search.space or not settings.search.sub_policies:
-            from augsearch.search.methods import check_space  # seconds to import
-
-            check_space(settings)
+        checked_settings(params)  # before a server is started or a file touched
         with one_server():
             end_at_once()
             for stage in stages:

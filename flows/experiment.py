@@ -11,12 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from augsearch.evidence.joining import join
+
 from augsearch.errors import SearchError
 from augsearch.evidence.experiments import Case, load_experiment
 from augsearch.files import write_text
-from tasks.join import join
+from flows import STAGES
 
-_STAGES = ("prepare", "search", "retrain", "tabulate")  # in one process: each start takes seconds
 _SHARED = ("data/raw", "policies")  # what the settings of every case may name
 
 
@@ -40,6 +41,6 @@ def _run(folder: Path, case: Case) -> None:
     write_text(folder / "params.yaml", case.params)
     here = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
     print(f"case {folder.name}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "flows", *_STAGES], cwd=folder, env=os.environ | {"PYTHONPATH": here})
+    done = subprocess.run([sys.executable, "-m", "flows", *STAGES], cwd=folder, env=os.environ | {"PYTHONPATH": here})
     if done.returncode:
         raise SearchError(f"{folder}: ended with {done.returncode}; the same command goes on from there")

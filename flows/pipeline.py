@@ -1,9 +1,8 @@
 """The four stages as one flow: what a deployment runs. DVC is told afterwards what they made."""
 
-import sys
-
 from prefect import flow
 
+from flows import STAGES
 from flows.prepare import prepare
 from flows.retrain import retrain
 from flows.search import search
@@ -15,14 +14,9 @@ from tasks.versioning import record
 @flow(name="pipeline")
 @mendable
 def pipeline(params: str = "params.yaml") -> None:
+    """Run the four stages in their order."""
     prepare(params)
     search(params)
     retrain(params)
     tabulate(params)
-    record()
-
-
-if __name__ == "__main__":  # the same as `python -m flows pipeline`, which starts its slots a little faster
-    from flows.__main__ import main
-
-    sys.exit(main(["pipeline", *sys.argv[1:]]))
+    record(STAGES)

@@ -1,29 +1,16 @@
 """Stage 3: every arm of the table, trained on fresh seeds."""
 
-import sys
-
 from prefect import flow
-from prefect.task_runners import ProcessPoolTaskRunner
 
-from augsearch.settings import load
-from flows.interrupts import follow_the_flow
+from augsearch.evidence.retraining import retrain as retrain_arms
 from tasks.errors import mendable
-from tasks.retrain import open_retraining
-from tasks.slots import free_slots, warn_of_slow_precision
+from tasks.observers import model_observer
+from tasks.stage import open_stage
 
 
-@flow(name="retrain", task_runner=ProcessPoolTaskRunner(initializer=follow_the_flow))  # type: ignore[arg-type]  # its future type is invariant
+@flow(name="retrain")
 @mendable
 def retrain(params: str = "params.yaml") -> None:
-    settings = load(params)
-    slots = free_slots(settings.workers)
-    warn_of_slow_precision(settings, slots)
-    with open_retraining(settings, slots) as retraining:
-        retraining.run()
-        retraining.register_champion()
-
-
-if __name__ == "__main__":  # the same as `python -m flows retrain`, which starts its slots a little faster
-    from flows.__main__ import main
-
-    sys.exit(main(["retrain", *sys.argv[1:]]))
+    """Write models/retrain.json, models/weights/ and models/arms/, and register the champion."""
+    with open_stage(params) as stage, model_observer(stage) as observer:
+        observer.champion(retrain_arms(stage.settings, stage.workspace, stage.evaluator, observer))

@@ -1,1 +1,1 @@
-"""Thin Prefect tasks: tracking, slots and files around one call into the library each."""
+"""Adapters to Prefect, MLflow and DVC: where trainings run, what is tracked, and what a person sees meanwhile."""

@@ -5,16 +5,19 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
@@ -73,6 +76,44 @@ class Checkout:
         request = urllib.request.Request(self.environment["PREFECT_API_URL"] + path, b"{}", head)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
+
+    def outcomes(self, kind: str = "training") -> dict[str, dict[str, Any]]:
+        """What the store holds, by key; readable while somebody writes."""
+        database = self.root / ".augsearch/store.sqlite"
+        if not database.exists():
+            return {}
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            try:
+                rows = connection.execute("SELECT key, job, outcome FROM outcomes").fetchall()
+            except sqlite3.OperationalError:  # just being made
+                return {}
+        jobs = {key: {"job": json.loads(job), **json.loads(outcome)} for key, job, outcome in rows}
+        return {key: outcome for key, outcome in jobs.items() if outcome["job"]["kind"] == kind}
+
+    def search_summary(self, method: str) -> dict[str, Any]:
+        """What models/search.json says of a search, without what depends on the clock."""
+        summary = json.loads((self.root / "models/search.json").read_text())[method]
+        for item in (*summary["trials"], *summary.get("rounds", []), summary["confirming"]):
+            item.pop("seconds")
+        return dict(summary)
+
+    def kill_after(self, count: int, delay: float, *command: str) -> None:
+        """Start the command, and SIGKILL all of it once `count` more trainings are stored and `delay` seconds have passed."""
+        before = len(self.outcomes())
+        process = self.start(*command, log="killed.log")
+        wait_for("trainings", lambda: len(self.outcomes()) >= before + count or process.poll() is not None, 120)
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def forget(self) -> None:
+        """As if no search had run here."""
+        for folder in ("models", ".augsearch"):
+            shutil.rmtree(self.root / folder, ignore_errors=True)
+        empty = self.root / "empty.db"
+        if not empty.exists():  # making a new one takes seconds
+            MlflowClient(f"sqlite:///{empty}").search_experiments()
+        shutil.copy(empty, self.root / "mlflow.db")
 
     def set_params(self, changes: dict[str, object]) -> None:
         path = self.root / "params.yaml"

@@ -12,8 +12,8 @@ from torchvision.datasets import CIFAR10, STL10
 from augsearch.data.prepare import DATASETS, SPLITS, Raw, prepare
 from augsearch.data.prepared import load_info, load_split, save
 from augsearch.data.published import PUBLISHED
+from augsearch.data.settings import DatasetSettings
 from augsearch.errors import DataError, SettingsError
-from augsearch.settings import DatasetSettings
 
 
 def test_digits_are_fixed() -> None:

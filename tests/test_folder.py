@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from augsearch.data.prepare import prepare
+from augsearch.data.settings import DatasetSettings
 from augsearch.errors import DataError
-from augsearch.settings import DatasetSettings
 
 RNG = np.random.default_rng(0)
 

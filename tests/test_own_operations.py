@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from augsearch.data.prepare import prepare
-from augsearch.errors import PolicyError
+from augsearch.check import check
+from augsearch.errors import PolicyError, SettingsError
 from augsearch.policy import Operation, Policy, SubPolicy, load_policy, save
 from augsearch.policy.augment import Augment
 from augsearch.policy.ops import OPS, apply
 from augsearch.policy.pictures import example_images, policy_grid
+from augsearch.search.settings import SearchSettings
 from augsearch.search.space import policy_space
-from augsearch.settings import DatasetSettings, SearchSettings, Settings
-from augsearch.training.training import training_fingerprint
+from augsearch.settings import settings_from
 
 DARKEN, SHIFT = "tests.own_operations:darken", "tests.own_operations:Shift"
 
@@ -59,17 +59,6 @@ def test_says_what_is_wrong(name: str, words: str) -> None:
 
 
 def test_settings_name_the_field() -> None:
-    with pytest.raises(ValueError, match="cannot be imported"):
-        SearchSettings(operations=("tests.own_operations:gone",))
+    with pytest.raises(SettingsError, match="params.yaml: search.operations: .* cannot be imported"):
+        check(settings_from({"search": {"operations": ["tests.own_operations:gone"]}}, "params.yaml"), "params.yaml")
     assert np.all([":" not in name for name in OPS])  # or an import path could hide a built-in
-
-
-def test_a_change_of_its_code_is_another_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine_that_changes.py").write_text("def turned(images, magnitude):\n    return images\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    settings = Settings(search=SearchSettings(operations=("Rotate", "mine_that_changes:turned")))
-    _, info = prepare(DatasetSettings(name="digits"))
-    before = training_fingerprint(settings, info)
-    assert training_fingerprint(settings, info) == before
-    (tmp_path / "mine_that_changes.py").write_text("def turned(images, magnitude):\n    return images.flip(3)\n")
-    assert training_fingerprint(settings, info) != before

@@ -14,10 +14,11 @@ from typing import Any
 import mlflow
 import pytest
 
+from augsearch.job import Bench
+from augsearch.outcome import Failure, Result
 from augsearch.policy import Operation, Policy, SubPolicy, load_policy
-from augsearch.script.run import run_script, script_fingerprint
-from augsearch.settings import SearchSettings, Settings
-from augsearch.training.training import TrialResult
+from augsearch.script.run import ScriptRun, log_of
+from augsearch.workspace import Workspace
 from tests.conftest import ROOT, Checkout, new_checkout, wait_for
 
 SCRIPT = Path(__file__).parent / "own_script.py"
@@ -35,39 +36,52 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def a_run(objective: str = "python own_script.py", policy: Policy | None = None, **params: Any) -> ScriptRun:
+    return ScriptRun(objective, json.dumps(params), policy, 3, "cpu")
+
+
 def run(
     objective: str = "python own_script.py", policy: Policy | None = None, device: str = "cpu", **params: Any
-) -> TrialResult:
-    settings = Settings(search=SearchSettings(objective=objective, trial_timeout=2.0 if params.get("mood") == "hang" else None))
-    return run_script(policy, params, 3, settings, Path("logs/tuun-0.log"), device)
+) -> Result | Failure:
+    bench = Bench(Workspace(Path.cwd()), device, 2.0 if params.get("mood") == "hang" else None)
+    (outcome,) = ScriptRun.run([a_run(objective, policy, **params)], bench)
+    return outcome
+
+
+def log(objective: str = "python own_script.py", policy: Policy | None = None, **params: Any) -> Path:
+    return log_of(Path(".augsearch/logs"), a_run(objective, policy, **params).key)
 
 
 @pytest.mark.parametrize("objective", ["python own_script.py", "own_script:train"])
 def test_what_it_says_is_the_score(folder: Path, objective: str) -> None:
     result = run(objective, lr=0.5, mood="garbage")
-    assert (result.score, result.accuracy, result.failure) == (4.0, (0.25, 0.5), None)
-    assert bytes(range(256)) in Path("logs/tuun-0.log").read_bytes()
+    assert isinstance(result, Result)
+    assert (result.score, result.curve) == (4.0, ((1, 0.25), (2, 0.5)))
+    assert bytes(range(256)) in log(objective, lr=0.5, mood="garbage").read_bytes()
 
 
 @pytest.mark.parametrize(
     ("mood", "reason"),
     [
-        ("crash", "exit code 1: RuntimeError: out of luck (logs/tuun-0.log)"),
-        ("abort", "exit code 134 (SIGABRT): feeling abort (logs/tuun-0.log)"),
-        ("nan", "exit code 1: ValueError: epoch 0 score: nan; must be finite (logs/tuun-0.log)"),
-        ("silent", "ended without a call of finish(score): feeling silent (logs/tuun-0.log)"),
+        ("crash", "exit code 1: RuntimeError: out of luck"),
+        ("abort", "exit code 134 (SIGABRT): feeling abort"),
+        ("nan", "exit code 1: ValueError: epoch 0 score: nan; must be finite"),
+        ("silent", "ended without a call of finish(score): feeling silent"),
     ],
 )
 def test_a_failing_script_is_a_failed_trial_with_its_last_lines(folder: Path, mood: str, reason: str) -> None:
     result = run(mood=mood)
-    assert (result.score, result.failure) == (None, reason)
+    assert isinstance(result, Failure)
+    assert (result.kind, result.message) == ("script", f"{reason} ({log(mood=mood)})")
     assert result.output[0 if mood in ("abort", "silent") else -1] in reason
     assert len(result.output) <= 10
 
 
 def test_a_hanging_script_ends_with_all_its_children(folder: Path) -> None:
     result = run(mood="hang")
-    assert result.failure == "longer than search.trial_timeout (2): feeling hang (logs/tuun-0.log)"
+    assert isinstance(result, Failure)
+    assert (result.kind, result.limit) == ("out of time", 2.0)
+    assert result.message == f"longer than search.trial_timeout (2): feeling hang ({log(mood='hang')})"
     assert not any(alive(child) for child in children(folder))
 
 
@@ -102,12 +116,13 @@ def test_what_a_trial_is_told(folder: Path) -> None:
         "print(trial.policy())\n"
         "trial.finish(1)\n"
     )
-    assert run("python asking.py", POLICY, "cuda:2", lr=0.5).failure is None
-    said = Path("logs/tuun-0.log").read_text()
+    assert isinstance(run("python asking.py", POLICY, "cuda:2", lr=0.5), Result)
+    printed = log("python asking.py", POLICY, lr=0.5)
+    said = printed.read_text()
     assert said == f"{{'lr': 0.5}} 3 cuda:0 2\n{POLICY}\n"
     by_hand = subprocess.run(
         [sys.executable, "asking.py"],
-        env=os.environ | {"AUGSEARCH_TRIAL": "logs/tuun-0.json", "CUDA_VISIBLE_DEVICES": "2"},
+        env=os.environ | {"AUGSEARCH_TRIAL": str(printed.with_suffix(".json")), "CUDA_VISIBLE_DEVICES": "2"},
         capture_output=True,
         text=True,
         check=True,
@@ -121,11 +136,10 @@ def test_what_a_trial_is_told(folder: Path) -> None:
 
 @pytest.mark.parametrize("objective", ["python own_script.py", "own_script:train"])
 def test_another_script_is_another_search(folder: Path, objective: str) -> None:
-    settings = Settings(search=SearchSettings(objective=objective))
-    before = script_fingerprint(settings)
-    assert script_fingerprint(settings) == before
+    before = a_run(objective).key
+    assert a_run(objective).key == before
     Path("own_script.py").write_text(SCRIPT.read_text() + "# changed\n")
-    assert script_fingerprint(settings) != before
+    assert a_run(objective).key != before
 
 
 # --- searches ---------------------------------------------------------------------------------------------
@@ -140,16 +154,14 @@ def checkout(tmp_path: Path, environment: dict[str, str], server: str) -> Checko
     return made
 
 
-def records(checkout: Checkout) -> list[dict[str, Any]]:
-    path = checkout.root / "models/journals/random.jsonl"
-    lines = path.read_bytes().split(b"\n")[1:-1] if path.exists() else []
-    return [r for r in map(json.loads, lines) if "trial" in r]
+def trials(checkout: Checkout) -> list[dict[str, Any]]:
+    return list(json.loads((checkout.root / "models/search.json").read_text())["random"]["trials"])
 
 
 def set_moods(checkout: Checkout, trial_timeout: float) -> None:
     space = {"mood": {"_type": "choice", "_value": MOODS}, "lr": {"_type": "uniform", "_value": [0, 1]}}
     search = {"objective": "python own_script.py", "methods": ["random"], "sub_policies": 0, "space": space, "trials": 8}
-    more = {"max_consecutive_failures": 8, "confirm": {"top": 1, "seeds": 1}, "batch": 8, "trial_timeout": trial_timeout}
+    more = {"max_consecutive_failures": 9, "confirm": {"top": 1, "seeds": 1}, "batch": 8, "trial_timeout": trial_timeout}
     checkout.set_params({"search": search | more, "retrain": {"arms": ["none", "random"]}})
 
 
@@ -158,9 +170,9 @@ def test_a_search_over_settings_goes_on_over_every_failure(checkout: Checkout) -
     set_moods(checkout, 1.0)
     done = checkout.run("python", "-m", "flows", "search")
     assert "    | RuntimeError: out of luck" in done.stdout + done.stderr
-    found = records(checkout)
-    assert sorted(r["trial"] for r in found) == list(range(8))
-    reasons = {r["settings"]["mood"]: r["failure"] and r["failure"].partition(" (models/logs/")[0] for r in found}
+    found = trials(checkout)
+    assert [r["trial"] for r in found] == list(range(8))
+    reasons = {r["settings"]["mood"]: r["failure"] and r["failure"].partition(" (.augsearch/logs/")[0] for r in found}
     assert reasons == {
         "garbage": None,
         "crash": "exit code 1: RuntimeError: out of luck",
@@ -187,10 +199,11 @@ def test_ctrl_c_leaves_no_script_behind_and_the_search_goes_on(checkout: Checkou
     assert process.wait(10) == 130
     wait_for("the script to end", lambda: not any(alive(child) for child in children(checkout.root)), 10)
     set_moods(checkout, 1.0)
-    finished = records(checkout)
+    finished = checkout.outcomes("script")
     checkout.run("python", "-m", "flows", "search")
-    assert records(checkout)[: len(finished)] == finished
-    assert sorted(r["trial"] for r in records(checkout)) == list(range(8))
+    outcomes = checkout.outcomes("script")
+    assert {key: outcomes[key] for key in finished} == finished
+    assert [r["trial"] for r in trials(checkout)] == list(range(8))
 
 
 @pytest.mark.parametrize("example", ["command", "function"])
@@ -212,9 +225,9 @@ def test_an_example_from_the_search_to_the_table(checkout: Checkout, example: st
         checkout.run("python", "-m", "flows", stage, f"examples/{example}/params.yaml", timeout=600)
     assert isinstance(load_policy(checkout.root / "models/policies/tuun.json"), Policy)
     assert set(json.loads((checkout.root / "models/settings.json").read_text())["tuun"]) == {"lr"}
-    trials = json.loads((checkout.root / "models/search.json").read_text())["tuun"]["trials"]
-    assert [(trial["epochs"], trial["failure"]) for trial in trials] == [(8, None)] * 12
-    assert len({trial["score"] for trial in trials}) > 6  # what is tried makes a difference
+    tried = json.loads((checkout.root / "models/search.json").read_text())["tuun"]["trials"]
+    assert [(trial["epochs"], trial["failure"]) for trial in tried] == [(8, None)] * 12
+    assert len({trial["score"] for trial in tried}) > 6  # what is tried makes a difference
     rows = json.loads((checkout.root / "models/retrain.json").read_text())
     assert [row["arm"] for row in rows] == ["none", "tuun"] * 5
     assert all(0.3 < row["val_score"] < 1 for row in rows)

@@ -1,25 +1,23 @@
 """Population based training: its arithmetic, its oracle, and members that are trained side by side."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from augsearch import population
 from augsearch.data.prepare import prepare
+from augsearch.data.settings import DatasetSettings
 from augsearch.errors import SettingsError
-from augsearch.policy import Policy, Schedule
+from augsearch.policy import Policy
 from augsearch.policy.augment import Augment, augment_together
 from augsearch.policy.ops import PBA_OPERATIONS
-from augsearch.population import MemberRound, Surroundings, member_round, run_round
-from augsearch.search import methods
 from augsearch.search.population import PbaSpace, PopulationSearcher, quantile_size, schedule_of, truncation_selection
-from augsearch.settings import DatasetSettings, NetworkSettings, PopulationSettings, SearchSettings, Settings, TrainSettings
+from augsearch.training.checkpoints import Checkpoint
 from augsearch.training.networks import build
 from augsearch.training.networks.grouped import Grouped, join, split
+from augsearch.training.settings import NetworkSettings, TrainSettings
 from augsearch.training.trainer import Member, NotFiniteError, train_members
 from augsearch.training.training import new_network, normalisation
 
@@ -136,27 +134,6 @@ def test_only_copies_explore() -> None:
         assert same == (source is None)
 
 
-def test_a_bandit_finds_what_pays_where_chance_does_not() -> None:
-    """Every round, a policy gains by how strongly it rotates, and loses by how strongly it inverts."""
-
-    def end(bandit: bool, seed: int) -> float:
-        space = PbaSpace(("Rotate", "Invert", "Color", "Brightness", "Contrast"))
-        searcher = PopulationSearcher(space, seed, population_size=8, epochs=25, perturbation_interval=1, bandit=bandit)
-        rng = np.random.default_rng(seed)
-        while trials := searcher.ask(8):
-            for trial in trials:
-                before = 0.0 if trial.parent is None else searcher.told[trial.parent]
-                features = space.features(searcher.levels[trial.id][None])[0]
-                assert before is not None
-                searcher.tell(trial.id, before + features[5] - features[6] + rng.normal(0, 0.1))
-        best = searcher.told[searcher.ranking()[0]]
-        assert best is not None
-        return best
-
-    gains = [end(True, seed) - end(False, seed) for seed in range(6)]
-    assert np.mean(gains) > 2 * np.std(gains) / np.sqrt(6)
-
-
 def test_a_round_waits_for_the_one_before() -> None:
     searcher = PopulationSearcher(SPACE, 0, population_size=4, epochs=6, perturbation_interval=3)
     first = searcher.ask(3) + searcher.ask(3)
@@ -237,7 +214,7 @@ def members(count: int, settings: TrainSettings = SHORT) -> list[Member]:
     return [Member(new_network(NetworkSettings(width=8), CARD, k), (some_policy(k),), k, None) for k in range(count)]
 
 
-def trained(group: list[Member], until: int = 2, settings: TrainSettings = SHORT) -> list[population.Checkpoint]:
+def trained(group: list[Member], until: int = 2, settings: TrainSettings = SHORT) -> list[Checkpoint]:
     torch.set_num_threads(1)
     ends = train_members(group, PARTS["train"], PARTS["val"], settings, normalisation(CARD), until=until)
     assert not any(isinstance(end, NotFiniteError) for end in ends)
@@ -277,68 +254,3 @@ def test_one_member_that_fails_harms_no_other() -> None:
         end = ends[k]
         assert not isinstance(end, NotFiniteError)
         assert all(torch.equal(end.model[key], value) for key, value in whole[k].model.items())
-
-
-@pytest.fixture
-def where(tmp_path: Path) -> Surroundings:
-    from augsearch.data.prepared import save
-
-    save(PARTS, CARD, tmp_path)
-    pba = PopulationSettings(
-        population_size=4,
-        perturbation_interval=1,
-        train=TrainSettings(epochs=3),
-        network=NetworkSettings(width=4),
-        members_per_model=2,
-    )
-    return Surroundings(Settings(search=SearchSettings(pba=pba)).population(), (), tmp_path, tmp_path / "states")
-
-
-def rounds(where: Surroundings, count: int, forget: bool) -> PopulationSearcher:
-    """Play some rounds, each in "another process" if memory is to be forgotten."""
-    searcher = methods.make("pba", where.settings.search, 0)
-    assert isinstance(searcher, PopulationSearcher)
-    for _ in range(count):
-        trials = searcher.ask(4)
-        group = [member_round(t, searcher.trials) for t in trials]
-        for trial, result in zip(trials, run_round([group[:2], group[2:]], where, "cpu"), strict=True):
-            searcher.tell(trial.id, result.score)
-        if forget:
-            population._MEMORY.clear()
-    return searcher
-
-
-def test_a_round_from_the_disk_is_the_round_from_memory(where: Surroundings) -> None:
-    from_memory = rounds(where, 3, forget=False)
-    kept = {file.name: torch.load(file, weights_only=True) for file in where.states.glob("*.pt")}
-    from_disk = rounds(where, 3, forget=True)
-    assert from_memory.told == from_disk.told
-    assert len(kept) == 12
-    for name, state in kept.items():
-        again = torch.load(where.states / name, weights_only=True)["model"]
-        assert all(torch.equal(value, again[key]) for key, value in state["model"].items())
-
-
-def test_copies_of_one_member_part_ways_and_leave_it_as_it_was(where: Surroundings) -> None:
-    """Weights and optimizer state are copied, nothing is shared."""
-    run_round([[MemberRound(0, some_policy(0), 1, None, 0, 1)]], where, "cpu")
-    before = torch.load(where.state_file(0), weights_only=True)
-    run_round([[MemberRound(1, some_policy(1), 2, 0, 1, 2), MemberRound(2, some_policy(2), 3, 0, 1, 2)]], where, "cpu")
-    after = torch.load(where.state_file(0), weights_only=True)
-    one, two = (torch.load(where.state_file(k), weights_only=True) for k in (1, 2))
-    weight = "0.0.weight"
-    assert torch.equal(before["model"][weight], after["model"][weight])
-    assert not torch.equal(one["model"][weight], two["model"][weight])
-    state = population.Checkpoint.load(where.state_file(0))
-    member = Member(new_network(NetworkSettings(width=4), CARD, 0), (some_policy(1),), 2, state)
-    alone = trained([member], 2, where.settings.train)[0]
-    momentum = [state["optimizer"]["state"][0]["momentum_buffer"] for state in (one, {"optimizer": alone.optimizer})]
-    assert torch.allclose(*momentum, atol=1e-3)
-
-
-def test_a_schedule_is_stretched_as_pba_does() -> None:
-    a, b, c = (some_policy(k) for k in range(3))
-    found = Schedule.of([(3, a), (3, a), (1, b), (3, c)])
-    assert [segment.epochs for segment in found.segments] == [6, 1, 3]
-    assert [segment.epochs for segment in found.stretched(35).segments] == [21, 3, 11]
-    assert found.stretched(5).segments == Schedule.of([(3, a), (2, c)]).segments

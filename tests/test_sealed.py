@@ -12,11 +12,12 @@ import yaml
 from augsearch.data.digits import digits
 from augsearch.data.prepare import prepare
 from augsearch.data.prepared import load_split, save
+from augsearch.data.settings import DatasetSettings
 from augsearch.errors import DataError
-from augsearch.settings import DatasetSettings
 from tests.conftest import ROOT, new_checkout
+from tests.imports import closure
 
-PREPARATION = ("augsearch/data/", "augsearch/data/digits.py")  # makes the test part; what is called of it is looked at
+PREPARATION = ("augsearch/data/",)  # makes the test part; what is called of it is looked at
 SEALED_STAGES = ("search", "retrain")
 
 
@@ -56,8 +57,8 @@ def test_dvc_gives_the_test_part_to_tabulation_alone() -> None:
 
 def test_what_search_and_retrain_import_never_speaks_of_the_test_part() -> None:
     files = closure([f"flows/{stage}.py" for stage in SEALED_STAGES])
-    assert {"tasks/search.py", "tasks/retrain.py", "augsearch/training/training.py", "augsearch/training/trainer.py"} <= files
-    assert not {"tasks/tabulate.py", "tasks/originals.py"} & files
+    assert {"augsearch/search/loop.py", "augsearch/evidence/retraining.py", "augsearch/training/training.py"} <= files
+    assert "augsearch/evidence/testing.py" not in files
     found = {file: breaches((ROOT / file).read_text()) for file in files if not file.startswith(PREPARATION)}
     assert {file: lines for file, lines in found.items() if lines} == {}
 
@@ -72,7 +73,7 @@ def test_what_search_and_retrain_import_never_speaks_of_the_test_part() -> None:
         "load_split(folder, name)",
         "prepare(settings)",
         "DATASETS[settings.dataset.name](settings.dataset)",
-        "from augsearch.data import prepare",
+        "from augsearch.data.prepare import prepare",
         "np.load(folder / f'{part}_labels.npy')",
     ],
 )
@@ -81,8 +82,7 @@ def test_a_cheat_would_be_seen(cheat: str) -> None:
 
 
 def test_tabulation_itself_would_be_seen() -> None:
-    assert breaches((ROOT / "tasks/tabulate.py").read_text())
-    assert breaches((ROOT / "tasks/originals.py").read_text())
+    assert breaches((ROOT / "augsearch/evidence/testing.py").read_text())
 
 
 def breaches(source: str) -> list[str]:
@@ -112,24 +112,3 @@ def _breach(node: ast.AST) -> Iterator[tuple[int, str]]:
         split = node.args[1] if len(node.args) > 1 else None
         if not (isinstance(split, ast.Constant) and split.value in ("train", "val")):
             yield node.lineno, "load_split of what is not plainly train or val"
-
-
-def closure(start: list[str]) -> set[str]:
-    """The project's files that these import, directly or not, wherever in the file."""
-    found: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        file = waiting.pop()
-        if file not in found and file != "flows/__main__.py":  # the command line, which can start every stage
-            found.add(file)
-            waiting += imported(ast.parse((ROOT / file).read_text()))
-    return found
-
-
-def imported(tree: ast.Module) -> list[str]:
-    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    paths = [name.replace(".", "/") for name in names if name.split(".")[0] in ("augsearch", "flows", "tasks")]
-    return [file for path in paths for file in (f"{path}.py", f"{path}/__init__.py") if (ROOT / file).exists()]

@@ -7,11 +7,12 @@ from augsearch.policy import Policy
 from augsearch.search import methods
 from augsearch.search.methods import SEARCHERS
 from augsearch.search.searcher import Searcher
+from augsearch.search.settings import TUUN_OPERATIONS, PopulationSettings, SearchSettings
 from augsearch.search.space import policy_space
 from augsearch.search.surrogate import GaussianProcess
-from augsearch.settings import TUUN_OPERATIONS, PopulationSettings, SearchSettings, TrainSettings
+from augsearch.settings import Settings
 
-POPULATION = PopulationSettings(population_size=4, perturbation_interval=1, train=TrainSettings(epochs=20))
+POPULATION = PopulationSettings(population_size=4, perturbation_interval=1, train={"epochs": 20})
 SETTINGS = SearchSettings(trials=40, n_initial_points=8, sub_policies=2, batch=4, pba=POPULATION)
 
 
@@ -39,7 +40,7 @@ def method(request: pytest.FixtureRequest) -> str:
 
 
 def make(method: str, seed: int = 0) -> Searcher:
-    return methods.make(method, SETTINGS, seed)
+    return methods.make(method, Settings(search=SETTINGS, seed=seed))
 
 
 def test_ids_count_up_and_policies_and_seeds_differ(method: str) -> None:
@@ -93,7 +94,7 @@ def test_bayesian_search_beats_random_search(acq_func: str) -> None:
     gains = []
     for seed in range(3):
         settings = SETTINGS.model_copy(update={"acq_func": acq_func})
-        bayesian = play(methods.make("tuun", settings, seed), 10)
+        bayesian = play(methods.make("tuun", Settings(search=settings, seed=seed)), 10)
         gains.append(max(bayesian) - max(play(make("random", seed), 10)))
     assert np.mean(gains) > 0.05
 

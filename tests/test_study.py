@@ -14,8 +14,9 @@ from augsearch.errors import SearchError, SettingsError
 from augsearch.policy import Policy
 from augsearch.search import methods
 from augsearch.search.bayesian import BayesianSearcher
+from augsearch.search.settings import TUUN_OPERATIONS, SearchSettings
 from augsearch.search.space import PolicyBlock, Space, policy_space, read_space
-from augsearch.settings import TUUN_OPERATIONS, SearchSettings, Settings
+from augsearch.settings import Settings
 
 UNIT = {"_type": "uniform", "_value": [0, 1]}
 TUUN_FILE = Path(__file__).parent.parent.parent / "shared/data/published/tuun_search_space.json"

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from augsearch.data.prepare import prepare
+from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import Split
 from augsearch.errors import CheckpointError
 from augsearch.evidence.arms import EXPERT
 from augsearch.policy import Policy, Schedule, Segment
-from augsearch.settings import DatasetSettings, NetworkSettings, TrainSettings
 from augsearch.training.checkpoints import Checkpoint
+from augsearch.training.settings import NetworkSettings, TrainSettings
 from augsearch.training.trainer import Classifier, NotFiniteError, Trained, learning_rates, predict, train
 from augsearch.training.training import new_network, normalisation
 

@@ -1,22 +1,27 @@
 """Arms: the ways of augmenting that the final table compares, and what each of them applies.
 
 An arm is a name of `retrain.arms`, or several joined by "+": none; etp; a search method, which stands for the policy that
-it found; autoaugment; randaugment or randaugment-N-M; trivialaugment; published:NAME; file:PATH.
+it chose; autoaugment; randaugment or randaugment-N-M; trivialaugment; published:NAME; file:PATH.
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from augsearch.errors import PolicyError, SettingsError
-from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, Segment, SubPolicy, load_policy
+from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, Segment, SubPolicy, joined, load_policy
+from augsearch.search.settings import METHODS
+from augsearch.settings import Settings
+from augsearch.workspace import Workspace
 
 LABELS = {
     "none": "No Aug",
@@ -70,9 +75,14 @@ _AUTOAUGMENT = {"cifar10": "cifar10", "cifar100": "cifar10", "svhn": "svhn", "sv
 """Which of AutoAugment's policies its paper used on a data set; on any other, ImageNet's."""
 
 
+def split(arm: str) -> list[str]:
+    """The parts of an arm's name; a plus sign in a file's name separates none."""
+    return re.findall(r"file:.*?\.json(?=\+|$)|[^+]+", arm)
+
+
 def label(arm: str) -> str:
     """As the table prints it: "tuun+etp" is "Tuun + ETP", a file is its stem."""
-    return " + ".join(_label(part) for part in arm.split("+"))
+    return " + ".join(_label(part) for part in split(arm))
 
 
 def _label(part: str) -> str:
@@ -83,14 +93,14 @@ def _label(part: str) -> str:
 
 
 def file_name(arm: str) -> str:
-    """The arm's name as a part of a file's name; what another arm would be called too has a hash at its end."""
+    """A file-system-safe name for the arm. If sanitising changed it, a hash is appended so that two arms never share a file."""
     safe = re.sub(r"[^A-Za-z0-9.+_-]", "-", arm)[-100:]
     return safe if safe == arm else f"{safe}-{hashlib.sha256(arm.encode()).hexdigest()[:8]}"
 
 
 def check(arm: str, methods: Sequence[str]) -> None:
     """Raises SettingsError, one line, for what is no arm; `methods` are the searches that there are."""
-    parts = arm.split("+")
+    parts = split(arm)
     if len(set(parts)) < len(parts):
         raise SettingsError(f"{arm!r}; must not name a part twice")
     if "none" in parts and len(parts) > 1:
@@ -118,17 +128,19 @@ def _published() -> list[str]:
     return [f"published:{file.stem}" for file in sorted(PUBLISHED.glob("*.json"))]
 
 
-def fixed(part: str, dataset: str | None, sides: tuple[int, int]) -> Augmentation:
+def fixed(part: str, dataset: str | None, sides: tuple[int, int], root: Path = Path()) -> Augmentation:
     """What a part applies that needs no search: autoaugment, randaugment-N-M, trivialaugment, published:NAME or file:PATH.
 
-    sides: the images' height and width, of which some translations are parts.
+    Args:
+        sides: the images' height and width; some translations are parts of them.
+        root: where a relative file lies.
 
     Raises:
         PolicyError: the file or the numbers cannot be used.
     """
     kind, _, rest = part.partition(":")
     if kind == "file":
-        return load_policy(rest)
+        return load_policy(root / rest)
     if kind == "published":
         return load_policy(PUBLISHED / f"{rest}.json")
     from augsearch.policy.exchange import Options, torchvision_policies  # seconds to import
@@ -161,21 +173,60 @@ _CROP = _one(("RandomCrop", 1.0, 1.0))  # a mirrored digit is none
 EXPERT = {"digits": _DIGITS, "mnist": _CROP, "svhn": _CROP, "svhn_extra": _CROP}
 
 
-def expert_policy(dataset: str | None, file: str | None) -> Policy:
-    """The data set's ETP: the given policy file, else the data set's own, else crop and flip."""
+def expert_policy(dataset: str | None, file: Path | None) -> Policy:
+    """The expert policy (ETP): the given policy file, else the data set's own, else crop and flip."""
     if file is None:
         return EXPERT.get(dataset or "", _CROP_AND_FLIP)
     policy = load_policy(file)
     if not isinstance(policy, Policy):
-        raise SettingsError(f"retrain.etp: {file} holds no single policy; must be one, no schedule and no chain")
+        raise SettingsError(f"expert_policy: {file} holds no single policy; must be one, no schedule and no chain")
     return policy
 
 
-def parts_of(arm: str, part: Callable[[str], Augmentation | None]) -> tuple[Policy | Schedule, ...]:
-    """What an arm applies, one after the other; the expert policy comes first, whatever the order in the arm's name.
+@dataclass(frozen=True)
+class Sources:
+    """Where the parts of arms come from."""
 
-    part: gives what one name ("etp", "tuun") applies; None where a search was over settings alone.
-    """
-    names = () if arm == "none" else sorted(arm.split("+"), key=lambda name: name != "etp")
-    found = [one for one in map(part, names) if one is not None]
-    return tuple(one for whole in found for one in (whole.parts if isinstance(whole, Chain) else (whole,)))
+    workspace: Workspace
+    settings: Settings
+    sides: tuple[int, int] = (0, 0)
+    """The images' height and width; (0, 0) for a user's script, whose arms are files."""
+
+    @property
+    def searched(self) -> dict[str, dict[str, Any]]:
+        """The settings that each search chose, by method."""
+        settings: dict[str, dict[str, Any]] = json.loads(self.workspace.found_settings.read_text())
+        return settings
+
+    def settings_of(self, arm: str) -> dict[str, Any]:
+        """The searched settings that an arm is trained with, by dotted key."""
+        searched = self.searched
+        return {name: value for part in split(arm) for name, value in searched.get(part, {}).items()}
+
+    def augmentation_of(self, arm: str) -> Augmentation | None:
+        """What an arm applies; the expert policy comes first, whatever the order in the arm's name."""
+        names = () if arm == "none" else sorted(split(arm), key=lambda name: name != "etp")
+        augmentations = [augmentation for name in names if (augmentation := self._part(name)) is not None]
+        return joined(part for a in augmentations for part in (a.parts if isinstance(a, Chain) else (a,)))
+
+    def expert(self) -> Policy:
+        """The expert policy (ETP) of these settings."""
+        file = self.settings.expert_policy
+        own_script = self.settings.search.own_script
+        return expert_policy(
+            None if own_script else self.settings.dataset.name, None if file is None else self.workspace.resolve(file)
+        )
+
+    def _part(self, name: str) -> Augmentation | None:
+        if name == "etp":
+            return self.expert()
+        if name in ABLATIONS:
+            schedule = self._part(name.partition(":")[0])
+            assert isinstance(schedule, Schedule)  # as a population's search makes them
+            return ABLATIONS[name](schedule, np.random.default_rng(self.settings.seed))
+        if name not in METHODS:
+            return fixed(name, self.settings.dataset.name, self.sides, self.workspace.root)
+        file = self.workspace.policies / f"{name}.json"
+        if not file.exists() and name in self.searched:
+            return None  # that search was over settings alone
+        return load_policy(file)

@@ -6,6 +6,9 @@ The names below are imported when asked for: reading settings must not load torc
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+ALGORITHM_VERSION = 1
+"""Another number for every change that moves a pixel or a draw: it is part of every training's key."""
+
 if TYPE_CHECKING:
     from augsearch.policy.policy import (
         Augmentation,

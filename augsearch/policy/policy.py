@@ -28,7 +28,8 @@ from typing import Any, Literal, get_args
 
 from augsearch.errors import PolicyError
 from augsearch.files import write_text
-from augsearch.policy.ops import DIALECTS, Dialect, find
+from augsearch.policy.ops import DIALECTS, find
+from augsearch.policy.ops import Dialect as Dialect
 
 Draw = Literal["batch", "image", "count"]
 DRAWS: tuple[Draw, ...] = get_args(Draw)

@@ -15,10 +15,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from augsearch.policy import Operation, Policy, Schedule, SubPolicy
-from augsearch.policy.ops import Floats, find
-from augsearch.search.searcher import Scores, Trial, training_seed
-from augsearch.search.surrogate import GaussianProcess
+from augsearch.policy import Augmentation, Operation, Policy, Schedule, SubPolicy
+from augsearch.policy.ops import find
+from augsearch.search.searcher import Round, Scores, Trial, training_seed
 
 Levels = NDArray[np.int64]
 
@@ -27,7 +26,6 @@ _COPIES = 2  # of every operation in a policy (Ho et al., section 3.2)
 _RESAMPLE = 0.2
 _TOP_LEVELS = (10, 9)  # of a probability, in tenths, and of a magnitude
 _EXPLOIT, _EXPLORE = 1, 2  # streams of random numbers
-_PERTURBATIONS, _MEMORY, _KAPPA = 64, 160, 1.96
 
 
 def quantile_size(scored: int) -> int:
@@ -58,8 +56,6 @@ class Levelled(Protocol):
     def explore(self, levels: Levels, rng: np.random.Generator) -> Levels: ...
 
     def policy(self, levels: Levels) -> Policy: ...
-
-    def features(self, levels: Levels) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -93,12 +89,6 @@ class PbaSpace:
             "count",
         )
 
-    def features(self, levels: Levels) -> Floats:
-        """(N, 60 levels) -> (N, F): for each operation how often, and how strongly, whichever of its copies it is."""
-        pairs = levels.reshape(len(levels), _COPIES, len(self.operations), 2)
-        often = pairs[..., 0] / _TOP_LEVELS[0]
-        return np.hstack([often.sum(1), (often * pairs[..., 1] / _TOP_LEVELS[1]).sum(1)])
-
 
 def _operation(name: str, probability: int, magnitude: int) -> Operation:
     return Operation(name, probability / 10, float(magnitude) if find(name).magnitude else 0.0)
@@ -110,22 +100,16 @@ class PopulationSearcher(Scores):
     Args:
         population_size: 2 or more.
         epochs, perturbation_interval: of the training as a whole, and from one exchange to the next.
-        bandit: explore by choosing among several perturbations the one that a Gaussian process on what the policies gained,
-            and when, finds most promising (after Parker-Holder et al.: Provably efficient online hyperparameter
-            optimization with population-based bandits, NeurIPS 2020, with this project's features and candidates).
     """
 
-    def __init__(
-        self, space: Levelled, seed: int, *, population_size: int, epochs: int, perturbation_interval: int, bandit: bool = False
-    ) -> None:
+    def __init__(self, space: Levelled, seed: int, *, population_size: int, epochs: int, perturbation_interval: int) -> None:
         super().__init__()
         self.space = space
         self.seed = seed
         self.population_size = population_size
         self.epochs = epochs
         self.perturbation_interval = perturbation_interval
-        self.rounds = math.ceil(epochs / perturbation_interval)
-        self.bandit = bandit
+        self._rounds = math.ceil(epochs / perturbation_interval)
         self.levels: list[Levels] = []
         """Of each trial."""
         self.exchanges: list[dict[int, int]] = []
@@ -140,7 +124,7 @@ class PopulationSearcher(Scores):
 
     def _ready(self) -> bool:
         done, member = divmod(len(self.trials), self.population_size)
-        return done < self.rounds and (member > 0 or len(self.told) == len(self.trials))
+        return done < self._rounds and (member > 0 or len(self.told) == len(self.trials))
 
     def _next(self) -> Trial:
         trial_id = len(self.trials)
@@ -171,38 +155,7 @@ class PopulationSearcher(Scores):
             return self.levels[before], self._last_good(before)
         copied = self._id(done - 1, source)
         rng = np.random.default_rng([self.seed, _EXPLORE, done, member])
-        if self.bandit:
-            return self._promising(self.levels[copied], done, rng), copied
         return self.space.explore(self.levels[copied], rng), copied
-
-    def _promising(self, levels: Levels, done: int, rng: np.random.Generator) -> Levels:
-        """Of some perturbations the one of the highest upper confidence bound on its gain in this round."""
-        perturbed = np.array([self.space.explore(levels, rng) for _ in range(_PERTURBATIONS)])
-        known = [t for t in self.trials[-_MEMORY:] if self._gain(t) is not None]
-        losses = -np.array([self._gain(trial) for trial in known], np.float64)
-        if len(known) < self.population_size or np.ptp(losses) == 0:
-            return self.space.explore(levels, rng)
-        seen = np.array([self.levels[trial.id] for trial in known])
-        when = np.array([trial.id // self.population_size for trial in known])
-        process = GaussianProcess(self._at(seen, when), losses, [self.space.features(seen).shape[1], 1])
-        running = [trial.id for trial in self.trials if trial.id not in self.told and trial.parent is not None]
-        tried = np.array([self.levels[i] for i in running]).reshape(len(running), len(levels))
-        batch = process.batch(self._at(np.vstack([tried, perturbed]), np.full(len(running) + len(perturbed), done)))
-        for i in range(len(running)):
-            batch.fantasize(i)
-        mean, deviation = batch.predict()
-        best: Levels = perturbed[int((mean - _KAPPA * deviation)[len(running) :].argmin())]
-        return best
-
-    def _at(self, levels: Levels, when: NDArray[np.int64]) -> Floats:
-        """Features of levels in a round: (N, F + 1)."""
-        return np.hstack([self.space.features(levels), when[:, None] / self.rounds])
-
-    def _gain(self, trial: Trial) -> float | None:
-        """How much better its weights have become in its round."""
-        before = None if trial.parent is None else self.told.get(trial.parent)
-        after = self.told.get(trial.id)
-        return None if before is None or after is None else after - before
 
     def _last_good(self, trial_id: int | None) -> int | None:
         """The trial, or where it failed the latest of its ancestors that did not."""
@@ -223,8 +176,17 @@ class PopulationSearcher(Scores):
 
         return sorted(self.finished(), key=place)
 
+    def augmentation(self, trial_id: int) -> Augmentation | None:
+        return schedule_of(self.lineage(trial_id))
+
+    def rounds(self) -> list[Round]:
+        size = self.population_size
+        return [
+            Round(tuple(range(k * size, (k + 1) * size)), self.trials[k * size].until or 0, exchanges)
+            for k, exchanges in enumerate(self.exchanges)
+        ]
+
     def lineage(self, trial_id: int) -> list[Trial]:
-        """The trials that a trial's weights went through, oldest first, itself the last."""
         chain: list[Trial] = []
         at: int | None = trial_id
         while at is not None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from augsearch.policy import Policy
+from augsearch.policy import Augmentation, Policy
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Searcher(Protocol):
     """
 
     def ask(self, n: int) -> list[Trial]:
-        """The next n trials, with those still running in mind; fewer where scores are needed first."""
+        """Propose up to n trials, conditioned on pending ones. Returns fewer if scores are needed first, or nothing is left."""
         ...
 
     def tell(self, trial_id: int, score: float | None) -> None:
@@ -53,6 +53,29 @@ class Searcher(Protocol):
     def ranking(self) -> list[int]:
         """Ids of the trials that have a score, best first, as far as the searcher can tell."""
         ...
+
+    def augmentation(self, trial_id: int) -> Augmentation | None:
+        """What a trial's network was trained with from beginning to end; None for a search over settings alone."""
+        ...
+
+    def lineage(self, trial_id: int) -> list[Trial]:
+        """The trials that a trial's weights went through, oldest first, itself the last."""
+        ...
+
+    def rounds(self) -> list[Round]:
+        """What happened between exchanges, oldest first; empty where trials do not continue one another."""
+        ...
+
+
+@dataclass(frozen=True)
+class Round:
+    """Trials that were trained side by side, and who then copied whom."""
+
+    trials: tuple[int, ...]
+    until: int
+    """The epoch at which it ended."""
+    exchanges: dict[int, int]
+    """{member: the member whose weights of the round before it began with}."""
 
 
 def training_seed(seed: int, *path: int) -> int:
@@ -85,3 +108,12 @@ class Scores:
             return -score
 
         return sorted(self.finished(), key=lambda i: (loss(i), i))
+
+    def augmentation(self, trial_id: int) -> Augmentation | None:
+        return self.trials[trial_id].policy
+
+    def lineage(self, trial_id: int) -> list[Trial]:
+        return [self.trials[trial_id]]
+
+    def rounds(self) -> list[Round]:
+        return []

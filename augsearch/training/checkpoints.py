@@ -13,7 +13,7 @@ from torch import Tensor
 from augsearch.errors import CheckpointError
 from augsearch.files import replacing
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Checkpoint:
     """(epoch, accuracy, recall of each class) so far."""
     loss: float
     """Mean of the last epoch."""
+    seconds: float = 0.0
+    """Time that the training had taken."""
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""

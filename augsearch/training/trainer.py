@@ -89,6 +89,7 @@ def train(
     objective: str = "accuracy",
     on_epoch: Callable[[int, float], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
+    checkpoint_seconds: float = 0.0,
     resume: Checkpoint | None = None,
 ) -> Trained:
     """Train `model` in place.
@@ -101,14 +102,15 @@ def train(
             are drawn by whoever built the model.
         objective: which score `on_epoch` is given.
         on_epoch: called with (epoch, validation score) after each evaluation; may raise to stop.
-        on_checkpoint: called after each epoch; the state lies on the CPU and is not touched later.
+        on_checkpoint: called with the state after an epoch, the last one excepted; it lies on the CPU and is not touched later.
+        checkpoint_seconds: from one checkpoint to the next; 0: after each epoch.
         resume: go on from there; everything else must be as it was.
 
     Raises:
         NotFiniteError: the loss is no longer a number.
         CheckpointError: the checkpoint is another network's, or has as many epochs as the settings or more.
     """
-    started = time.perf_counter()
+    started = saved = time.perf_counter()
     run = _Run([model], settings, normalisation, len(part), device)
     augments = None if policy is None else [Augment(policy, seed=seed, batch_size=run.batch_size)]
     losses: list[float] = []
@@ -124,8 +126,9 @@ def train(
                 run.judge(validation)
                 if on_epoch is not None:
                     on_epoch(run.epoch - 1, run.evaluations[0][-1].score(objective))
-            if on_checkpoint is not None:
+            if on_checkpoint is not None and run.epoch < settings.epochs and time.perf_counter() - saved >= checkpoint_seconds:
                 on_checkpoint(run.checkpoints()[0])
+                saved = time.perf_counter()
     return Trained(run.judged, tuple(run.evaluations[0]), time.perf_counter() - started, tuple(losses))
 
 
@@ -140,6 +143,11 @@ class Member:
     seed: int
     state: Checkpoint | None
     """What it goes on from; None: the beginning."""
+
+    @property
+    def since(self) -> int:
+        """Epochs trained before."""
+        return 0 if self.state is None else self.state.epoch
 
 
 def train_members(

@@ -1,12 +1,17 @@
-"""One trial or retraining, from settings to scores: what a slot runs."""
+"""A training as a value: everything that it depends on, its key, and how a worker runs it.
+
+A search's trial, its confirmation on a fresh seed, a round of a population and a model of the final table differ in
+their fields alone.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -14,44 +19,119 @@ from torch import nn
 from augsearch import plugins
 from augsearch.data.info import DatasetInfo
 from augsearch.data.prepared import load_info, load_split
-from augsearch.data.splits import Split
-from augsearch.errors import TimeLimitError
-from augsearch.journal import code_version, fingerprint
-from augsearch.policy import Augmentation, stretched
-from augsearch.settings import NetworkSettings, Settings, TrainSettings
-from augsearch.training import networks
-from augsearch.training.trainer import Normalisation, Trained, train
+from augsearch.data.splits import Split, counts_of, stratified, take
+from augsearch.environment import environment
+from augsearch.errors import DataError, TimeLimitError
+from augsearch.files import replacing
+from augsearch.fingerprint import fingerprint
+from augsearch.job import Bench, Outcome
+from augsearch.outcome import Failure, FailureKind, Result
+from augsearch.policy import ALGORITHM_VERSION as POLICY_VERSION
+from augsearch.policy import Augmentation, Chain, Policy, Schedule, stretched, to_dict
+from augsearch.store import file_of
+from augsearch.training import ALGORITHM_VERSION, networks
+from augsearch.training.checkpoints import Checkpoint
+from augsearch.training.settings import NetworkSettings, TrainSettings
+from augsearch.training.trainer import Member, Normalisation, NotFiniteError, train, train_members
+
+_CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a long training
+_NOT_DECISIVE = {"recipe", "evaluate_every"}  # a name, and how often somebody looks
 
 
 @dataclass(frozen=True)
-class TrialResult:
-    """What became of a training."""
+class Training:
+    """One training of one network, complete and hashable."""
 
-    score: float | None
-    """The search's objective on the validation part after the last epoch, in [0, 1]; None: it failed.
-    Of one's own script, what it said: any number."""
-    accuracy: tuple[float, ...]
-    """Validation accuracy after each epoch (or each `train.evaluate_every` epochs); what one's own script reported."""
-    seconds: float
-    started: float
-    """Unix time."""
-    failure: str | None = None
-    recall: tuple[float, ...] = ()
-    """Of each class, after the last epoch."""
-    epochs: int = 0
-    """That it was trained; of a failed one, as far as it was evaluated."""
-    output: tuple[str, ...] = ()
-    """The last lines that one's own script printed before it failed."""
+    data: str
+    """Fingerprint of the prepared data set."""
+    network: NetworkSettings
+    recipe: TrainSettings
+    """How it is trained; its `epochs` are the learning rate's, whenever this training stops."""
+    augmentation: Augmentation | None
+    seed: int
+    epochs: int
+    """Where it stops: a population's round stops early."""
+    platform: str
+    """The kind of device, "cpu" or "cuda": their floats differ."""
+    resume: str | None = None
+    """Key of the training whose checkpoint it goes on from."""
+    keeps: str | None = None
+    """What is kept beside the scores: "weights", or "checkpoint" for trainings that go on from it."""
+    validation: int | None = None
+    """Images of the validation split that it is evaluated on; None: all."""
+    model: tuple[str, ...] = ()
+    """Keys of all trainings that are computed as one network with this one, itself included; empty: it is computed alone.
+    Sums are then rounded otherwise."""
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 over all fields that decide numbers, the versions of the algorithms and the user's own code."""
+        return fingerprint(**self.data_without_choices(), model=self.model)
+
+    @property
+    def continues(self) -> str | None:
+        """The key of the training whose checkpoint it goes on from."""
+        return self.resume
+
+    @property
+    def required(self) -> str | None:
+        """The file that has to be there for the result to be of use."""
+        return "weights" if self.keeps == "weights" else None
+
+    def data_without_choices(self) -> dict[str, Any]:
+        """What decides its numbers, as JSON data."""
+        return {
+            "kind": "training",
+            "versions": {"policy": POLICY_VERSION, "training": ALGORITHM_VERSION, "torch": _minor(torch.__version__)},
+            "data": self.data,
+            "network": self.network.model_dump(),
+            "recipe": self.recipe.model_dump(exclude=_NOT_DECISIVE),
+            "augmentation": self.augmentation and to_dict(self.augmentation),
+            "seed": self.seed,
+            "epochs": self.epochs,
+            "platform": self.platform,
+            "resume": self.resume,
+            "validation": self.validation,
+            "own code": {name: plugins.source_hash(name) for name in self._imported()},
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """What it is, for people who look into the store."""
+        return self.data_without_choices() | {"model": self.model}
+
+    def _imported(self) -> list[str]:
+        """Import paths whose code takes part: the network's and the operations'."""
+        names = {self.network.name, *operation_names(self.augmentation)}
+        return sorted(name for name in names if plugins.is_import_path(name))
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Result:
+        """The result that the store holds."""
+        return Result.read(data)
+
+    @classmethod
+    def run(cls, jobs: Sequence[Self], bench: Bench) -> list[Outcome]:
+        """Train, alone or several as one; whatever is the training's own fault is a failure with its reason.
+
+        Raises:
+            OSError: a file could not be read or written.
+            AugsearchError: the data set or a checkpoint is not what it should be.
+        """
+        if torch.device(bench.device).type == "cpu":
+            torch.set_num_threads(1)  # trainings run side by side; two busy threads each would fight over the cores
+        first = jobs[0]
+        if first.resume is None and first.epochs == first.recipe.epochs and not first.model:
+            return [_run_whole(first, bench)]
+        return _run_round(jobs, bench)
 
 
-@lru_cache(maxsize=1)
-def visible_parts(folder: Path, fingerprint: str) -> tuple[Split, Split]:
-    """Train and validation parts, once for each process, and memory-mapped, so that all processes share them.
-
-    The test part is not among them: it is sealed. The fingerprint keeps data apart that were prepared one after the
-    other in the same folder.
-    """
-    return load_split(folder, "train"), load_split(folder, "val")
+def as_one(trainings: Sequence[Training]) -> tuple[Training, ...]:
+    """The same trainings, computed as one network."""
+    if len(trainings) == 1:
+        return tuple(trainings)
+    keys = tuple(training.key for training in trainings)
+    # each by its place too: the same training may be in it twice
+    return tuple(replace(t, model=(*keys, str(k))) for k, t in enumerate(trainings))
 
 
 def new_network(settings: NetworkSettings, info: DatasetInfo, seed: int) -> nn.Module:
@@ -62,95 +142,161 @@ def new_network(settings: NetworkSettings, info: DatasetInfo, seed: int) -> nn.M
 
 
 def normalisation(info: DatasetInfo) -> Normalisation:
+    """The training split's mean and standard deviation."""
     return Normalisation(info.mean, info.std)
 
 
-def train_policy(
-    policy: Augmentation | None,
-    seed: int,
-    settings: Settings,
-    folder: Path,
-    device: str,
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> Trained:
-    """Train a fresh network with a policy on the prepared data set in `folder`, judged on its validation part."""
+def load_checked_info(folder: Path, fingerprint: str) -> DatasetInfo:
+    """The prepared data set's description.
+
+    Raises:
+        DataError: another data set lies there.
+    """
     info = load_info(folder / "dataset.json")
-    return train_on(*visible_parts(folder, info.fingerprint), info, policy, seed, settings, device, on_epoch)
+    if info.fingerprint != fingerprint:
+        raise DataError(f"{folder}: holds data set {info.fingerprint[:12]}, not {fingerprint[:12]}; run `dvc repro prepare`")
+    return info
 
 
-def train_on(
-    part: Split,
-    validation: Split,
-    info: DatasetInfo,
-    policy: Augmentation | None,
-    seed: int,
-    settings: Settings,
-    device: str,
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> Trained:
-    """Train a fresh network with a policy on one part of a data set, judged on another; schedules are stretched."""
-    if torch.device(device).type == "cpu":
-        torch.set_num_threads(1)  # trials run side by side; two busy threads each would fight over the cores
-    return train(
-        new_network(settings.network, info, seed),
-        part,
-        validation,
-        policy and stretched(policy, settings.train.epochs),
-        settings.train,
-        normalisation(info),
-        seed=seed,
-        device=device,
-        objective=settings.search.objective,
-        on_epoch=on_epoch,
-    )
+@lru_cache(maxsize=1)
+def visible_splits(folder: Path, fingerprint: str) -> tuple[Split, Split]:
+    """Train and validation splits, once for each process, and memory-mapped, so that all processes share them.
+
+    The test split is not among them: it is held out. The fingerprint keeps data apart that were prepared one after the
+    other in the same folder.
+    """
+    return load_split(folder, "train"), load_split(folder, "val")
 
 
-def run_trial(policy: Augmentation | None, seed: int, settings: Settings, folder: Path, device: str) -> TrialResult:
-    """`train_policy`, where whatever goes wrong is a failed trial with its reason, not the end of the search."""
-    started, clock = time.time(), time.perf_counter()
-    limit = settings.search.trial_timeout
-    epochs = 0
+@lru_cache(maxsize=1)
+def _validation(folder: Path, fingerprint: str, images: int) -> Split:
+    """So many images of the validation split, each class in its proportion; always the same."""
+    _, validation = visible_splits(folder, fingerprint)
+    return take(validation, stratified(counts_of(validation, 0), images, "search.pba.validation"), 0)[0]
+
+
+def _splits(training: Training, folder: Path) -> tuple[Split, Split]:
+    train_split, validation = visible_splits(folder, training.data)
+    if training.validation is not None:
+        validation = _validation(folder, training.data, training.validation)
+    return train_split, validation
+
+
+def _run_whole(training: Training, bench: Bench) -> Outcome:
+    """From first weights to the end of the learning rate; a long one goes on from its last checkpoint after a kill."""
+    started, clock, epochs = time.time(), time.perf_counter(), 0
+    info = load_checked_info(bench.workspace.data, training.data)
+    partial = file_of(bench.files, training.key, "partial")
+    before = Checkpoint.load(partial) if partial.exists() else None
+    spent = before.seconds if before else 0.0
+
+    def seconds() -> float:
+        return spent + time.perf_counter() - clock
 
     def in_time(epoch: int, accuracy: float) -> None:
         nonlocal epochs
         epochs = epoch + 1
-        if limit is not None and time.perf_counter() - clock > limit:
-            raise TimeLimitError(f"longer than search.trial_timeout ({limit:g}) after epoch {epoch}")
+        if bench.timeout is not None and seconds() > bench.timeout:
+            raise TimeLimitError(f"longer than search.trial_timeout ({bench.timeout:g}) after epoch {epoch}")
 
     try:
-        trained = train_policy(policy, seed, settings, folder, device, in_time)
+        trained = train(
+            new_network(training.network, info, training.seed),
+            *_splits(training, bench.workspace.data),
+            training.augmentation and stretched(training.augmentation, training.recipe.epochs),
+            training.recipe,
+            normalisation(info),
+            seed=training.seed,
+            device=bench.device,
+            on_epoch=in_time,
+            on_checkpoint=lambda checkpoint: replace(checkpoint, seconds=seconds()).save(partial),
+            checkpoint_seconds=_CHECKPOINT_SECONDS,
+            resume=before,
+        )
     except Exception as error:
-        return TrialResult(None, (), time.perf_counter() - clock, started, f"{type(error).__name__}: {error}", epochs=epochs)
-    score = trained.scores(settings.search.objective)[-1]
-    return TrialResult(score, trained.accuracy, trained.seconds, started, recall=trained.evaluations[-1].recall, epochs=epochs)
+        failure = _failure(error, seconds(), started, bench, epochs)
+        if failure.kind != "out of time":  # with more time it goes on
+            partial.unlink(missing_ok=True)
+        return failure
+    if training.keeps == "weights":
+        state = {name: value.cpu() for name, value in trained.model.state_dict().items()}
+        with replacing(file_of(bench.files, training.key, "weights")) as temporary:
+            torch.save(state, temporary)
+    partial.unlink(missing_ok=True)
+    curve = tuple((e.epoch + 1, e.accuracy) for e in trained.evaluations)
+    recall = trained.evaluations[-1].recall
+    return Result(curve, seconds(), started, environment(bench.device), recall, training.epochs)
 
 
-def training_fingerprint(settings: Settings, info: DatasetInfo, **more: object) -> str:
-    """Of everything that a training's outcome depends on: data, network, recipe, seed, code, and what else is given."""
-    return fingerprint(
-        data=info.fingerprint,
-        network=settings.network.model_dump() | {"source": plugins.source_hash(settings.network.name)},
-        operations={name: plugins.source_hash(name) for name in _own_operations(settings)},
-        train=settings.train.model_dump(),
-        seed=settings.seed,
-        code=code_version(),
-        **more,
-    )
+def _run_round(trainings: Sequence[Training], bench: Bench) -> list[Outcome]:
+    """From a checkpoint, or first weights, to an epoch before the learning rate's end; several as one network."""
+    info = load_checked_info(bench.workspace.data, trainings[0].data)
+    started, clock = time.time(), time.perf_counter()
+    members = [_member(training, info, bench) for training in trainings]
+    if len({member.since for member in members}) > 1:  # an ancestor of one failed: it goes on from farther back
+        return [outcome for training in trainings for outcome in _run_round([training], bench)]
+    first = trainings[0]
+    try:
+        ends = train_members(
+            members,
+            *_splits(first, bench.workspace.data),
+            first.recipe,
+            normalisation(info),
+            until=first.epochs,
+            device=bench.device,
+        )
+    except (RuntimeError, MemoryError) as error:
+        return [_failure(error, time.perf_counter() - clock, started, bench, 0) for _ in trainings]
+    seconds = (time.perf_counter() - clock) / len(trainings)
+    outcomes: list[Outcome] = []
+    for training, member, end in zip(trainings, members, ends, strict=True):
+        epochs = training.epochs - member.since
+        if isinstance(end, NotFiniteError):
+            outcomes.append(_failure(end, seconds, started, bench, epochs))
+            continue
+        if training.keeps == "checkpoint":
+            end.save(file_of(bench.files, training.key, "checkpoint"))
+        _, accuracy, recall = end.evaluations[-1]
+        curve = ((training.epochs, accuracy),)
+        outcomes.append(Result(curve, seconds, started, environment(bench.device), tuple(recall), epochs))
+    return outcomes
 
 
-def _own_operations(settings: Settings) -> list[str]:
-    """Operations by import path, whose code may change under a journal."""
-    return sorted({name for name in (*settings.search.operations, *settings.search.pba.operations) if ":" in name})
+def _member(training: Training, info: DatasetInfo, bench: Bench) -> Member:
+    policies = _parts(training.augmentation)
+    network = new_network(training.network, info, training.seed)
+    state = Checkpoint.load(file_of(bench.files, training.resume, "checkpoint")) if training.resume else None
+    return Member(network, policies, training.seed, state)
 
 
-def as_record(result: TrialResult) -> dict[str, object]:
-    """For the journal."""
-    return asdict(result) | {
-        "accuracy": [round(a, 6) for a in result.accuracy],
-        "recall": [round(r, 6) for r in result.recall],
-    }
+def operation_names(augmentation: Augmentation | None) -> set[str]:
+    """The operations that a policy, a schedule or a chain may apply."""
+    policies: list[Policy] = []
+    for part in _parts(augmentation):
+        policies += [segment.policy for segment in part.segments] if isinstance(part, Schedule) else [part]
+    return {operation.name for policy in policies for sub_policy in policy.sub_policies for operation in sub_policy.operations}
 
 
-def by_epoch(accuracy: Sequence[float], settings: TrainSettings) -> dict[int, float]:
-    """Each evaluation under the number of epochs after which it was made."""
-    return {min((k + 1) * settings.evaluate_every, settings.epochs): value for k, value in enumerate(accuracy)}
+def _parts(augmentation: Augmentation | None) -> tuple[Policy | Schedule, ...]:
+    if augmentation is None:
+        return ()
+    return augmentation.parts if isinstance(augmentation, Chain) else (augmentation,)
+
+
+def _failure(error: Exception, seconds: float, started: float, bench: Bench, epochs: int) -> Failure:
+    """Why a training failed; an error that is not the training's own is raised again."""
+    if isinstance(error, OSError):
+        raise error
+    kind: FailureKind = "error"
+    if isinstance(error, NotFiniteError):
+        kind = "diverged"
+    elif isinstance(error, TimeLimitError):
+        kind = "out of time"
+    elif isinstance(error, torch.OutOfMemoryError | MemoryError):
+        kind = "out of memory"
+    message = f"{type(error).__name__}: {error}"
+    return Failure(kind, message, seconds, started, environment(bench.device), epochs, bench.timeout)
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: everything ends at once, and what was finished is kept.
 
-Prefect would first tell its server about the interruption and wait for the slots' processes; but a terminal's
+Prefect would first tell its server about the interruption and wait for the workers' processes; but a terminal's
 Ctrl-C has already reached that server. Since every finished trial is on the disk, nothing has to be waited for.
 MLflow is left alone, for the signal may have come in the middle of a write to its database: what is RUNNING
 there is closed by the run that goes on.
@@ -18,13 +18,13 @@ from types import FrameType
 
 
 def end_at_once() -> None:
-    """From now on SIGINT and SIGTERM end this process and its slots' processes."""
+    """From now on SIGINT and SIGTERM end this process and its workers' processes."""
     signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
 
 
 def follow_the_flow() -> None:
-    """In a slot's process: end when the flow that started it ends, however it ends, and not before."""
+    """In a worker's process: end when the flow that started it ends, however it ends, and not before."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
 

@@ -1,0 +1,58 @@
+"""When a search asks for how many trials: whole batches, or one whenever a worker is free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from augsearch.store import Store
+
+
+class Batching(Protocol):
+    """Decides how many trials are asked for, and remembers it where that depends on timing."""
+
+    def wanted(self, running: int, free: int) -> int:
+        """How many trials to ask for, given the work that is running and how much more would start at once."""
+        ...
+
+    def history(self) -> list[list[int]]:
+        """For each proposal of an earlier run of this search: the trials that had ended since the proposal before it."""
+        ...
+
+    def record(self, position: int, ended: list[int]) -> None:
+        """Remember which trials ended between the proposal before and this one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Synchronous:
+    """Whole batches: all of one are evaluated before the next is asked for, so nothing depends on timing."""
+
+    size: int
+
+    def wanted(self, running: int, free: int) -> int:
+        return 0 if running else self.size
+
+    def history(self) -> list[list[int]]:
+        return []
+
+    def record(self, position: int, ended: list[int]) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Asynchronous:
+    """A new trial for every free worker. What was known at each proposal is on record, so that a killed search resumes."""
+
+    store: Store
+    search: str
+    """Key of the search."""
+
+    def wanted(self, running: int, free: int) -> int:
+        return min(free, 1)
+
+    def history(self) -> list[list[int]]:
+        return self.store.asked(self.search)
+
+    def record(self, position: int, ended: list[int]) -> None:
+        self.store.record_asked(self.search, position, ended)
