@@ -2,7 +2,6 @@
 
     python -m benchmarks.population                   # some minutes; prints the table of benchmarks/population.md
     python -m benchmarks.population --device cuda     # the same on a GPU
-    python -m benchmarks.population --compare 4       # PBA as published, and beyond the paper, on four seeds
 
 A round of three epochs of 16 members, from their states to their states: augmentation by policies that were explored eight
 times, training, validation. "One after the other" is `members_per_model: 1`. On a CPU seconds are the process's own (one
@@ -14,9 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -24,21 +21,15 @@ import numpy as np
 import torch
 
 from augsearch.data.info import DatasetInfo
-from augsearch.data.prepare import prepare
-from augsearch.data.prepared import load_split, save
 from augsearch.data.splits import Split
-from augsearch.environment import provenance
+from augsearch.environment import commit, hardware, versions
 from augsearch.errors import SettingsError
-from augsearch.evidence.results import estimate
 from augsearch.policy import Policy
 from augsearch.policy.ops import PBA_OPERATIONS
-from augsearch.population import Surroundings, member_round, run_round
-from augsearch.search import methods
-from augsearch.search.population import PbaSpace, schedule_of
-from augsearch.search.searcher import training_seed
-from augsearch.settings import DatasetSettings, NetworkSettings, Settings, TrainSettings, load
-from augsearch.training.trainer import Member, predict, train_members
-from augsearch.training.training import new_network, normalisation, train_policy
+from augsearch.search.population import PbaSpace
+from augsearch.training.settings import NetworkSettings, TrainSettings
+from augsearch.training.trainer import Member, train_members
+from augsearch.training.training import new_network, normalisation
 
 MEMBERS, EPOCHS = 16, 3
 # network, side of the images, training and validation images (fewer where a round takes long), batch
@@ -47,7 +38,6 @@ CASES = {
     "resnet9 (16)": (NetworkSettings(name="resnet9", width=16), 32, 128, 128, 64),
     "wrn-16-1": (NetworkSettings(name="wrn-16-1"), 32, 128, 128, 64),
 }
-VARIANTS = {"as published": {}, "a third of the validation part": {"validation": 200}, "PB2": {"explore": "pb2"}}
 
 
 def _policy(seed: int) -> Policy:
@@ -95,63 +85,17 @@ def throughput(rounds: int, device: str) -> None:
     print(f"\nMedian of {rounds} rounds that alternated.\n")
 
 
-def compare(seeds: int) -> None:
-    """The digits example: each variant's schedule, retrained on six fresh seeds, judged on test."""
-    parts, info = prepare(DatasetSettings(name="digits"))
-    base = load("params.yaml")
-    print("| variant | search, s of one core | test, % | n searches |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        save(parts, info, Path(folder))
-        for name, changes in VARIANTS.items():
-            scores, seconds = [], []
-            for seed in range(5000, 5000 + seeds):
-                data = base.model_dump()
-                data["seed"] = seed
-                data["search"]["pba"] |= changes
-                score, spent = _searched(Settings.model_validate(data), Path(folder), Path(folder) / f"{name} {seed}", info)
-                scores.append(score)
-                seconds.append(spent)
-            print(f"| {name} | {statistics.median(seconds):.0f} | {estimate(scores)} | {seeds} |", flush=True)
-
-
-def _searched(settings: Settings, folder: Path, states: Path, info: DatasetInfo) -> tuple[float, float]:
-    """(test accuracy of the found schedule, seconds of the search)."""
-    own = settings.population()
-    where = Surroundings(own, (), folder, states)
-    searcher = methods.make("pba", own.search, settings.seed)
-    assert isinstance(searcher, methods.PopulationSearcher)
-    started = time.process_time()
-    while trials := searcher.ask(own.search.pba.population_size):
-        rounds = [member_round(t, searcher.trials) for t in trials]
-        n = own.search.pba.members_per_model
-        for trial, result in zip(
-            trials, run_round([rounds[i : i + n] for i in range(0, len(rounds), n)], where, "cpu"), strict=True
-        ):
-            searcher.tell(trial.id, result.score)
-    spent = time.process_time() - started
-    found = schedule_of(searcher.lineage(searcher.ranking()[0]))
-    test = load_split(folder, "test")
-    accuracy = []
-    for repeat in range(6):
-        model = train_policy(found, training_seed(settings.seed, 2_000_000, repeat), settings, folder, "cpu").model
-        accuracy.append(float(np.mean(predict(model, test, settings.train, normalisation(info)) == test.labels)))
-    return float(np.mean(accuracy)), spent
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compare", type=int, metavar="SEEDS")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        compare(arguments.compare) if arguments.compare else throughput(arguments.rounds, arguments.device)
+        throughput(arguments.rounds, arguments.device)
     except SettingsError as error:
         raise SystemExit(f"error: {error}") from None
-    origin = provenance(DatasetInfo("random pixels", "made by this script", (), 3, 0, 0, (), (), {}, "none"))
-    for key in ("commit", "hardware", "versions"):
-        print(f"- {key}: {origin[key]}")
+    print(f"- commit: {commit()}\n- hardware: {hardware(arguments.device)}\n- versions: {versions()}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.search                                # 20 seeds of all but the slowest
     OMP_NUM_THREADS=1 python -m benchmarks.search --methods "skopt GP" --seeds 5   # goes on where it was
 
-Every finished search is a line of the journal benchmarks/search.jsonl; benchmarks/search.md is made from them, and each
+Every finished search is a line of benchmarks/search.jsonl; benchmarks/search.md is made from them, and each
 of its rows says how many seeds it has. The last table times the surrogate.
 
 Policy surfaces are made up, each seed another one, of four structures, only the first two of which resemble what
@@ -32,12 +32,14 @@ from scipy import stats
 
 from augsearch.environment import commit, processor
 from augsearch.files import write_text
-from augsearch.journal import Journal, code_version, fingerprint, read_records
+from augsearch.search import ALGORITHM_VERSION
 from augsearch.search.bayesian import BayesianSearcher
 from augsearch.search.random import RandomSearcher
+from augsearch.search.settings import TUUN_OPERATIONS
 from augsearch.search.space import Number, PolicyBlock, Space, read_space
 from augsearch.search.study import usual_acquisition
-from augsearch.settings import TUUN_OPERATIONS
+from benchmarks import records
+from benchmarks.records import Record
 
 KINDS = len(TUUN_OPERATIONS)
 NOISE = 0.4
@@ -304,7 +306,6 @@ METHODS: dict[str, Method] = {
 
 # --- one search -----------------------------------------------------------------------------------------------------
 
-Record = dict[str, Any]
 RUNGS = (60, 120, 240, 480, 1000, 2000)
 
 
@@ -346,28 +347,27 @@ def on_function(name: str, method: str, seed: int, trials: int, batch: int) -> R
 def made_by(method: str) -> str:
     """What a method's results depend on: a change of it makes them stale."""
     package = {"ours": None, "random": None, "Optuna TPE": "optuna"}.get(method, "scikit-optimize")
-    return f"code {code_version()[:12]}" if package is None else f"{package} {version(package)}"
+    return f"augsearch.search {ALGORITHM_VERSION}" if package is None else f"{package} {version(package)}"
 
 
 def run(problems: list[str], methods: list[str], seeds: range, trials: int, batch: int, raw: Path) -> None:
     """Append the searches that `raw` does not have yet."""
-    with Journal.open(raw, fingerprint(trials=trials, batch=batch, noise=NOISE)) as journal:
-        done = {(r["problem"], r["method"], r["seed"], r["by"]) for r in journal.records}
-        for problem in problems:
-            for method in methods:
-                by = made_by(method)
-                for seed in (s for s in seeds if (problem, method, s, by) not in done):
-                    one = on_policies if problem in SURFACES else on_function
-                    found = one(problem, method, seed, trials, batch)
-                    journal.append({"problem": problem, "method": method, "seed": seed, "by": by, **found})
-                print(f"{problem}, {method}: {len(seeds)} seeds", file=sys.stderr, flush=True)
+    done = {(r["problem"], r["method"], r["seed"], r["by"]) for r in records.read(raw)}
+    for problem in problems:
+        for method in methods:
+            by = made_by(method)
+            for seed in (s for s in seeds if (problem, method, s, by) not in done):
+                one = on_policies if problem in SURFACES else on_function
+                result = one(problem, method, seed, trials, batch)
+                records.append(raw, {"problem": problem, "method": method, "seed": seed, "by": by, **result})
+            print(f"{problem}, {method}: {len(seeds)} seeds", file=sys.stderr, flush=True)
 
 
 # --- the tables ---------------------------------------------------------------------------------------------------
 
 
 def report(raw: Path, trials: int, batch: int) -> str:
-    found = current(read_records(raw))
+    found = current(records.read(raw))
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy"))
     others = sorted({made_by(method) for _, method in found})
     lines = [
@@ -393,10 +393,10 @@ def report(raw: Path, trials: int, batch: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def current(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
+def current(searches: list[Record]) -> dict[tuple[str, str], list[Record]]:
     """{(problem, method): searches by the method as it is now}, in the order of the tables."""
     order = [(problem, method) for problem in (*SURFACES, *FUNCTIONS) for method in available(list(METHODS))]
-    found = {key: [r for r in records if (r["problem"], r["method"]) == key and r["by"] == made_by(key[1])] for key in order}
+    found = {key: [r for r in searches if (r["problem"], r["method"]) == key and r["by"] == made_by(key[1])] for key in order}
     return {key: rows for key, rows in found.items() if rows}
 
 

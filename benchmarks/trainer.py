@@ -33,13 +33,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from augsearch.data.info import DatasetInfo
 from augsearch.data.splits import Split
-from augsearch.environment import provenance
+from augsearch.environment import commit, hardware, versions
 from augsearch.policy import Operation, Policy, SubPolicy
 from augsearch.settings import TrainSettings
 from augsearch.training import networks
-from augsearch.training.trainer import Normalisation, train
+from augsearch.training.normalisation import Normalisation
+from augsearch.training.trainer import train
 
 BATCH = 128
 NORMALISATION = Normalisation((0.5,) * 3, (0.25,) * 3)
@@ -203,11 +203,8 @@ def main(names: Sequence[str], rounds: int) -> None:
     print("|---" * 7 + "|")
     for name in names:
         print(row(name, measure(name, rounds)), flush=True)
-    nothing = DatasetInfo("random pixels", "made by this script", (), 3, 0, 0, (), (), {}, "none")
-    origin = provenance(nothing)
     print(f"\nImages for each second of one core: median (lowest to highest) of {rounds} rounds, batches of {BATCH}.\n")
-    for key in ("commit", "hardware", "versions"):
-        print(f"- {key}: {origin[key]}")
+    print(f"- commit: {commit()}\n- hardware: {hardware()}\n- versions: {versions()}")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from prefect import get_run_logger
 from augsearch.data.prepared import load_info
 from augsearch.evidence.retraining import Model
 from augsearch.objective import Objective
+from augsearch.progress import AnyLogger, RetrainProgress, SearchProgress
 from augsearch.search.loop import Observer
 from augsearch.search.methods import search_key
-from tasks.progress import AnyLogger, RetrainProgress, SearchProgress
 from tasks.stage import Stage
 from tasks.tracking import MlflowModels, MlflowSearch
 

@@ -19,23 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from augsearch.data.info import DatasetInfo
 from augsearch.data.prepared import load_split
-from augsearch.evidence.report.importance import strengths
-from augsearch.evidence.retraining import Model, weights_file
+from augsearch.evidence.entries import Entry, member_entries, model_entry, trial_entry
+from augsearch.evidence.retraining import Model, best_model, classifier
 from augsearch.fingerprint import fingerprint
 from augsearch.job import Outcome
 from augsearch.objective import Objective
-from augsearch.outcome import Failure, Result
-from augsearch.policy import Policy, to_dict
-from augsearch.policy.pictures import Images, describe, example_images, picture, policy_grid, population_figure
+from augsearch.policy import to_dict
+from augsearch.policy.pictures import Images, describe, example_images, picture, population_figure
 from augsearch.search.loop import Ended, SearchOutcome
 from augsearch.search.record import summary
 from augsearch.search.searcher import Searcher
-from augsearch.training.trainer import Classifier
-from augsearch.training.training import Training, new_network, normalisation
 from augsearch.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -116,37 +112,23 @@ class Tracker:
             if not token:
                 return runs
 
-    def child(
-        self,
-        key: str,
-        *,
-        name: str,
-        started: float,
-        seconds: float,
-        params: Mapping[str, object],
-        metrics: Mapping[str, float],
-        curves: Mapping[str, Mapping[int, float]],
-        tags: Mapping[str, str],
-        documents: Mapping[str, Mapping[str, Any]] = {},
-        image: Image.Image | None = None,
-    ) -> None:
-        """Log one finished training, unless a run of that key is there already. curves: {name: {epoch: value}}."""
-        if key in self.logged:
+    def child(self, entry: Entry) -> None:
+        """Log one finished training, unless a run of its key is there already."""
+        if entry.key in self.logged:
             return
-        begin, end = round(1000 * started), round(1000 * (started + seconds))
-        child_tags = {_PARENT: self.id, _TRIAL: key, **tags}
-        run = self.client.create_run(self._experiment, start_time=begin, run_name=name, tags=child_tags)
-        run_id = run.info.run_id
-        points = [self._entities.Metric(k, v, end, 0) for k, v in metrics.items()]
-        points += [self._entities.Metric(k, v, end, step) for k, values in curves.items() for step, v in values.items()]
-        named = [self._entities.Param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in params.items()]
+        begin, end = round(1000 * entry.started), round(1000 * (entry.started + entry.seconds))
+        tags = {_PARENT: self.id, _TRIAL: entry.key, **entry.tags}
+        run_id = self.client.create_run(self._experiment, start_time=begin, run_name=entry.name, tags=tags).info.run_id
+        points = [self._entities.Metric(k, v, end, 0) for k, v in entry.metrics.items()]
+        points += [self._entities.Metric(k, v, end, step) for k, values in entry.curves.items() for step, v in values.items()]
+        named = [self._entities.Param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in entry.params.items()]
         self.client.log_batch(run_id, points, named)
-        for file, document in documents.items():
+        for file, document in entry.documents.items():
             self.client.log_dict(run_id, dict(document), file)
-        if image is not None:
-            self.client.log_image(run_id, image, "policy.png")
+        if entry.image is not None:
+            self.client.log_image(run_id, entry.image, "policy.png")
         self.client.set_terminated(run_id, "FINISHED", end)
-        self.logged[key] = run_id
+        self.logged[entry.key] = run_id
 
     def finish(self, metrics: Mapping[str, float] = {}, tags: Mapping[str, object] = {}) -> None:
         """End the parent run with its results; an earlier end's are replaced."""
@@ -192,7 +174,7 @@ class MlflowSearch:
     def __init__(self, workspace: Workspace, objective: Objective, method: str, key: str, operations: Sequence[str]) -> None:
         self._workspace, self._objective, self._method, self._operations = workspace, objective, method, operations
         self.tracker = Tracker(workspace, objective.name, f"search {method}", key, {"method": method, "kind": "search"})
-        self._round: list[float] = []
+        self._round: list[float | None] = []
 
     @cached_property
     def _examples(self) -> Images:
@@ -204,41 +186,18 @@ class MlflowSearch:
     def ended(self, ended: Ended) -> None:
         if self._searcher.rounds():
             self._member_ended(ended)
-        else:
-            self._track(ended)
+        elif str(ended.trial.id) not in self.tracker.logged:
+            self.tracker.child(trial_entry(ended, self._objective, self._method, self._operations, self._examples))
 
     def _member_ended(self, ended: Ended) -> None:
         last = self._searcher.rounds()[-1]
-        self._round += [] if ended.score is None else [ended.score]
-        if ended.trial.id == last.trials[-1]:
-            for name, value in (("best", max(self._round, default=0.0)), ("mean", float(np.mean(self._round or [0.0])))):
+        self._round.append(ended.score)
+        if len(self._round) == len(last.trials):
+            scores = [score for score in self._round if score is not None] or [0.0]
+            for name, value in (("best", max(scores)), ("mean", float(np.mean(scores)))):
                 metric = f"{name}_val_{self._objective.measure}"
                 self.tracker.client.log_metric(self.tracker.id, metric, value, step=last.until)
             self._round = []
-
-    def _track(self, ended: Ended) -> None:
-        trial, outcome, policy = ended.trial, ended.outcome, ended.trial.policy
-        if str(trial.id) in self.tracker.logged:
-            return
-        fixed = {"policy": describe(policy), "seed": trial.seed, "trial": trial.id, "method": self._method}
-        searched = {f"params.{name}" if name in fixed else name: value for name, value in trial.settings.items()}
-        self.tracker.child(
-            str(trial.id),
-            name=f"{self._method} {trial.id}",
-            started=outcome.started,
-            seconds=outcome.seconds,
-            params=fixed | searched | self._strengths(policy),
-            metrics={"seconds": outcome.seconds, "epochs": outcome.epochs} | _scores(self._objective, outcome),
-            curves=_curve(outcome),
-            tags={"method": self._method, "kind": "trial"} | _reason(outcome),
-            documents={} if policy is None else {"policy.json": to_dict(policy)},
-            image=None if policy is None else policy_grid(policy, self._examples, side=48),
-        )
-
-    def _strengths(self, policy: Policy | None) -> dict[str, float]:
-        """How strongly the policy uses each operation: numbers, so that MLflow can draw trials as parallel coordinates."""
-        used = {} if policy is None else strengths(policy)
-        return {f"strength.{n.replace(':', '.')}": round(used.get(n, 0.0), 3) for n in self._operations if policy is not None}
 
     def confirmed(self, trial: int, repeat: int, outcome: Outcome) -> None:
         pass
@@ -269,39 +228,13 @@ class MlflowSearch:
         )
 
     def _track_population(self, outcome: SearchOutcome) -> None:
-        rounds, searcher = self._searcher.rounds(), self._searcher
-        ended = {e.trial.id: e for e in outcome.trials}
-        size = len(rounds[0].trials)
-        measure = f"val_{self._objective.measure}"
-        for member in range(size):
-            history = [ended[r.trials[member]] for r in rounds]
-            lineage = searcher.lineage(history[-1].trial.id)
-            schedule = searcher.augmentation(history[-1].trial.id)
-            assert schedule is not None
-            last = history[-1]
-            steps = [{"until": t.until, "member": t.id % size, "seed": t.seed} for t in lineage]
-            self.tracker.child(
-                f"member {member}",
-                name=f"{self._method} member {member}",
-                started=history[0].outcome.started,
-                seconds=last.outcome.started + last.outcome.seconds - history[0].outcome.started,
-                params={
-                    "member": member,
-                    "method": self._method,
-                    "policy": describe(lineage[-1].policy),
-                    "exploits": sum(member in r.exchanges for r in rounds),
-                },
-                metrics={"seconds": sum(e.outcome.seconds for e in history)}
-                | ({} if last.score is None else {measure: last.score}),
-                curves={f"epoch_{measure}": {e.trial.until or 0: e.score for e in history if e.score is not None}},
-                tags={"method": self._method, "kind": "member"} | _reason(last.outcome),
-                documents={"policy.json": to_dict(schedule), "lineage.json": {"lineage": steps}},
-                image=picture(schedule, self._examples, columns=8),
-            )
-        best = searcher.lineage(outcome.chosen)
-        figure = population_figure(summary(outcome)["rounds"], [t.id % size for t in best])
+        for entry in member_entries(outcome, self._objective, self._examples):
+            self.tracker.child(entry)
+        size = len(self._searcher.rounds()[0].trials)
+        lineage = [t.id % size for t in self._searcher.lineage(outcome.chosen)]
+        figure = population_figure(summary(outcome)["rounds"], lineage)
         self.tracker.client.log_figure(self.tracker.id, figure, "population.png")
-        assert outcome.augmentation is not None
+        assert outcome.augmentation is not None  # a schedule
         self.tracker.client.log_image(self.tracker.id, picture(outcome.augmentation, self._examples, columns=8), "policy.png")
 
 
@@ -314,16 +247,7 @@ class MlflowModels:
         self.tracker = Tracker(workspace, objective.name, "retrain", key, {"kind": "retrain"})
 
     def __call__(self, model: Model, objective: Objective, total: int) -> None:
-        self.tracker.child(
-            model.job.key,
-            name=f"retrain {model.arm} {model.repeat}",
-            started=model.result.started,
-            seconds=model.result.seconds,
-            params={"arm": model.arm, "seed": model.seed, "policy": describe(model.augmentation)},
-            metrics={f"val_{k}": v for k, v in objective.scores(model.result).items()} | {"seconds": model.result.seconds},
-            curves=_curve(model.result),
-            tags={"arm": model.arm, "kind": "retrain"},
-        )
+        self.tracker.child(model_entry(model, objective))
 
     def champion(self, models: Sequence[Model], objective: Objective, info: DatasetInfo | None) -> str | None:
         """Log and register a model of the arm that is best on the validation split; the test split stays held out.
@@ -334,31 +258,19 @@ class MlflowModels:
         Returns:
             A line for people about a newly registered version.
         """
-        scores: dict[str, list[float]] = {}
-        for model in models:
-            scores.setdefault(model.arm, []).append(objective.scores(model.result)[objective.measure])
-        means = {arm: float(np.mean(values)) for arm, values in scores.items()}
-        arm = max(means, key=lambda a: means[a])
-        best = next(model for model in models if model.arm == arm)
-        said = self._register(best, info) if info is not None else None
+        best, means = best_model(models, objective)
+        champion, line = f"{best.arm} {best.job.key[:8]}", None
+        known = self.tracker.client.get_run(self.tracker.id).data.tags.get("champion")
+        if info is not None and known != champion:
+            name = f"augsearch-{info.name}"
+            example = np.array(load_split(self._workspace.data, "val").images[:4])
+            version = self.tracker.register(classifier(best, info, self._workspace), example, name, {"arm": best.arm})
+            line = f"registered {name} version {version} as champion: a model of {best.arm}, the best on validation"
         if best.augmentation is not None:
             image = picture(best.augmentation, examples(self._workspace), side=48)
             self.tracker.client.log_image(self.tracker.id, image, "policy.png")
-        mark = f"{arm} {best.job.key[:8]}"
-        self.tracker.finish({f"val_{objective.measure}_{a}": m for a, m in means.items()}, {"champion": mark})
-        return said
-
-    def _register(self, best: Model, info: DatasetInfo) -> str | None:
-        tags = self.tracker.client.get_run(self.tracker.id).data.tags
-        if tags.get("champion") == f"{best.arm} {best.job.key[:8]}":
-            return None
-        assert isinstance(best.job, Training)
-        network = new_network(best.job.network, info, 0)
-        network.load_state_dict(torch.load(weights_file(self._workspace, best.job.key), weights_only=True))
-        example = np.array(load_split(self._workspace.data, "val").images[:4])
-        classifier, name = Classifier(network, normalisation(info)).eval(), f"augsearch-{info.name}"
-        version = self.tracker.register(classifier, example, name, {"arm": best.arm})
-        return f"registered {name} version {version} as champion: a model of {best.arm}, the best on validation"
+        self.tracker.finish({f"val_{objective.measure}_{arm}": mean for arm, mean in means.items()}, {"champion": champion})
+        return line
 
 
 def track_table(workspace: Workspace, experiment: str, key: str, files: Sequence[Path], metrics: Mapping[str, float]) -> None:
@@ -373,27 +285,3 @@ def track_table(workspace: Workspace, experiment: str, key: str, files: Sequence
 def examples(workspace: Workspace) -> Images:
     """Images to show policies on: the data set's own, or drawn ones where only a user's script knows them."""
     return np.array(load_split(workspace.data, "train").images[:8]) if workspace.info.exists() else example_images(8)
-
-
-def _scores(objective: Objective, outcome: Outcome) -> dict[str, float]:
-    """Validation accuracy and the search objective; for a user's script, only its score."""
-    if not isinstance(outcome, Result):
-        return {}
-    scores = objective.scores(outcome)
-    return {f"val_{name}": scores[name] for name in {"accuracy", objective.measure} if name in scores}
-
-
-def _curve(outcome: Outcome) -> dict[str, dict[int, float]]:
-    """Validation accuracy by epoch, or what a user's script reported, one after the other."""
-    if not isinstance(outcome, Result):
-        return {}
-    return {"epoch_val_score" if outcome.score is not None else "epoch_val_accuracy": dict(outcome.curve)}
-
-
-def _reason(outcome: Outcome) -> dict[str, str]:
-    """Tags of a failed trial."""
-    if not isinstance(outcome, Failure):
-        return {}
-    return {"failure": outcome.message, "failure.kind": outcome.kind} | (
-        {"output": "\n".join(outcome.output)} if outcome.output else {}
-    )

@@ -16,7 +16,8 @@ from augsearch.evidence.arms import EXPERT
 from augsearch.policy import Policy, Schedule, Segment
 from augsearch.training.checkpoints import Checkpoint
 from augsearch.training.settings import NetworkSettings, TrainSettings
-from augsearch.training.trainer import Classifier, NotFiniteError, Trained, learning_rates, predict, train
+from augsearch.training.steps import learning_rates
+from augsearch.training.trainer import Classifier, NotFiniteError, Trained, predict, train
 from augsearch.training.training import new_network, normalisation
 
 PARTS, CARD = prepare(DatasetSettings(name="digits"))
@@ -289,7 +290,7 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):
         Checkpoint.load(file)
     torch.save({"weights": torch.zeros(3)}, file)
-    with pytest.raises(CheckpointError, match="not a checkpoint of version 1"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of version 2"):
         Checkpoint.load(file)
     torch.save({"checkpoint": 1, "code": Path}, file)  # a class: could run code
     with pytest.raises(CheckpointError, match="not a readable checkpoint"):

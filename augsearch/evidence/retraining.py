@@ -10,6 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+from augsearch.data.info import DatasetInfo
 from augsearch.data.prepared import load_info
 from augsearch.errors import SearchError
 from augsearch.evidence import arms
@@ -22,6 +26,8 @@ from augsearch.outcome import Failure, Result
 from augsearch.policy import Augmentation, save
 from augsearch.search.searcher import training_seed
 from augsearch.settings import Settings
+from augsearch.training.trainer import Classifier
+from augsearch.training.training import Training, new_network, normalisation
 from augsearch.workspace import Workspace
 
 _RETRAINING = 2_000_000  # in the path of a training seed: no search has used these
@@ -116,6 +122,24 @@ def _write(
 def weights_file(workspace: Workspace, key: str) -> Path:
     """Where the weights of a model of the table lie."""
     return workspace.weights / f"{key}.pt"
+
+
+def best_model(models: Sequence[Model], objective: Objective) -> tuple[Model, dict[str, float]]:
+    """A model of the arm with the best mean score on the validation split, and every arm's mean."""
+    scores: dict[str, list[float]] = {}
+    for model in models:
+        scores.setdefault(model.arm, []).append(objective.scores(model.result)[objective.measure])
+    means = {arm: float(np.mean(values)) for arm, values in scores.items()}
+    best = max(means, key=lambda arm: means[arm])
+    return next(model for model in models if model.arm == best), means
+
+
+def classifier(model: Model, info: DatasetInfo, workspace: Workspace) -> Classifier:
+    """The trained network of a model, with its normalisation inside."""
+    assert isinstance(model.job, Training)  # a user's script keeps its own networks
+    network = new_network(model.job.network, info, 0)
+    network.load_state_dict(torch.load(weights_file(workspace, model.job.key), weights_only=True))
+    return Classifier(network, normalisation(info)).eval()
 
 
 def _row(model: Model, objective: Objective) -> dict[str, Any]:

@@ -11,7 +11,6 @@ to the last bit; on a GPU cuDNN's choice of algorithms may differ in the last bi
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,17 +21,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import lr_scheduler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from augsearch.data.splits import Split
 from augsearch.errors import CheckpointError
 from augsearch.policy import Augmentation, Policy, Schedule
 from augsearch.policy.augment import Augment, augment_together
-from augsearch.settings import TrainSettings
 from augsearch.training.checkpoints import Checkpoint
 from augsearch.training.metrics import Evaluation, evaluation
-from augsearch.training.networks.grouped import Grouped, join, split
+from augsearch.training.networks.grouped import join, split
+from augsearch.training.normalisation import Normalisation
+from augsearch.training.settings import TrainSettings
+from augsearch.training.steps import Steps, precision
 
 _AHEAD = 2048  # images augmented in one call
 _EVALUATED = 1024  # images in one forward pass of an evaluation
@@ -40,20 +39,6 @@ _EVALUATED = 1024  # images in one forward pass of an evaluation
 
 class NotFiniteError(ArithmeticError):
     """The loss became NaN or infinite; the message says in which epoch, and which was the last good one."""
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Mean and standard deviation for each channel, on the scale of 0..1."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) uint8 -> float32."""
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1) * 255
-        scale = 1 / (torch.tensor(self.std, device=images.device).view(1, -1, 1, 1) * 255)
-        return (images.float() - mean) * scale
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ def train(
             are drawn by whoever built the model.
         objective: which score `on_epoch` is given.
         on_epoch: called with (epoch, validation score) after each evaluation; may raise to stop.
-        on_checkpoint: called with the state after an epoch, the last one excepted; it lies on the CPU and is not touched later.
+        on_checkpoint: called with the state after an epoch; it lies on the CPU and is not touched later.
         checkpoint_seconds: from one checkpoint to the next; 0: after each epoch.
         resume: go on from there; everything else must be as it was.
 
@@ -126,7 +111,7 @@ def train(
                 run.judge(validation)
                 if on_epoch is not None:
                     on_epoch(run.epoch - 1, run.evaluations[0][-1].score(objective))
-            if on_checkpoint is not None and run.epoch < settings.epochs and time.perf_counter() - saved >= checkpoint_seconds:
+            if on_checkpoint is not None and time.perf_counter() - saved >= checkpoint_seconds:
                 on_checkpoint(run.checkpoints()[0])
                 saved = time.perf_counter()
     return Trained(run.judged, tuple(run.evaluations[0]), time.perf_counter() - started, tuple(losses))
@@ -187,33 +172,14 @@ def train_members(
     return [NotFiniteError(run.failures[k]) if k in run.failures else state for k, state in enumerate(run.checkpoints())]
 
 
-class _Run:
-    """A training in progress, of one model or of several as one: all the state that changes with every step."""
+class _Run(Steps):
+    """A training in progress: its steps, its evaluations, and its states between two epochs."""
 
     def __init__(
         self, networks: Sequence[nn.Module], settings: TrainSettings, normalisation: Normalisation, images: int, device: str
     ) -> None:
-        self.members = len(networks)
-        model = networks[0] if self.members == 1 else Grouped(networks)
-        self.model: nn.Module = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        self.averaged = None if settings.ema_decay is None else _moving_average(self.model, settings.ema_decay)
-        self.settings = settings
-        self.normalisation = normalisation
-        self.batch_size = min(settings.batch_size, images)
-        self.steps = images // self.batch_size
-        self.device = device
-        self.optimizer = torch.optim.SGD(
-            model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay, nesterov=True, fused=True
-        )
-        self.rates = learning_rates(self.optimizer, settings, self.steps)
-        self.loss_of = nn.CrossEntropyLoss(
-            label_smoothing=settings.label_smoothing, reduction="mean" if self.members == 1 else "none"
-        )
-        self.epoch = 0
+        super().__init__(networks, settings, normalisation, images, device)
         self.evaluations: list[list[Evaluation]] = [[] for _ in networks]
-        self.failures: dict[int, str] = {}
-        """Of each member whose loss is no longer a number."""
-        self._losses: list[float] = []
 
     @property
     def judged(self) -> nn.Module:
@@ -222,46 +188,6 @@ class _Run:
             return self.model
         averaged: nn.Module = self.averaged.module
         return averaged
-
-    def one_epoch(self, batches: Iterator[tuple[Tensor, Tensor]]) -> list[float]:
-        """Take the epoch's batches; each member's mean loss."""
-        self.model.train()
-        total = torch.zeros(self.members, device=self.device)
-        for _ in range(self.steps):
-            total += self._step(*next(batches))
-        losses = (total / self.steps).tolist()  # the one wait for the device
-        for member, loss in enumerate(losses):
-            if not math.isfinite(loss) and member not in self.failures:
-                self.failures[member] = self._failure(member, loss)
-        self.epoch += 1
-        self._losses = losses
-        return losses
-
-    def _failure(self, member: int, loss: float) -> str:
-        good = (
-            f"the last good one is epoch {self.epoch - 1}, loss {self._losses[member]:.4g}"
-            if self._losses
-            else "none before it was good"
-        )
-        return f"the loss is {loss} in epoch {self.epoch} of {self.settings.epochs}; {good}"
-
-    def _step(self, x: Tensor, y: Tensor) -> Tensor:
-        with _precision(self.settings, self.device):
-            losses = self._losses_of(self.model(x), y)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()  # type: ignore[no-untyped-call]  # untyped in torch
-        if self.settings.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_grad_norm)
-        self.optimizer.step()
-        self.rates.step()
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
-        return losses.detach()
-
-    def _losses_of(self, logits: Tensor, y: Tensor) -> Tensor:
-        """The mean loss of the one model, (), or of each member, (K,), from (B, K, classes) and (B, K)."""
-        losses: Tensor = self.loss_of(logits, y) if self.members == 1 else self.loss_of(logits.flatten(0, 1), y.flatten())
-        return losses if self.members == 1 else losses.view(y.shape).mean(0)
 
     def due(self) -> bool:
         """Whether the epoch just ended is one to evaluate."""
@@ -335,23 +261,6 @@ class _Run:
         model.load_state_dict({names[name]: value for name, value in join(states).items()})
 
 
-def learning_rates(optimizer: torch.optim.Optimizer, settings: TrainSettings, steps: int) -> lr_scheduler.LRScheduler:
-    """The learning rate of every step; `steps` make an epoch."""
-    total = max(steps * settings.epochs, 2)
-    if settings.schedule == "cosine":
-        return lr_scheduler.CosineAnnealingLR(optimizer, total)
-    if settings.schedule == "step":
-        return lr_scheduler.MultiStepLR(optimizer, [epoch * steps for epoch in settings.milestones], settings.decay)
-    # torch divides by the length of the rise, which is 0 when it ends at the first step
-    rise = 1.5 / total if math.isclose(settings.warmup_fraction * total, 1) else settings.warmup_fraction
-    return lr_scheduler.OneCycleLR(optimizer, settings.lr, total, pct_start=rise, cycle_momentum=False)
-
-
-def _moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """Weights and BatchNorm's statistics: decay * average + (1 - decay) * now, after every step."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]  # untyped in torch
-
-
 @contextmanager
 def _seeded(seed: int, device: str) -> Iterator[None]:
     """What a network draws in training (dropout, shake-shake) follows from the seed; afterwards all is as it was."""
@@ -416,18 +325,13 @@ def _side_by_side(x: Tensor, members: int) -> Tensor:
     return x if members == 1 else x.view(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
 
 
-def _precision(settings: TrainSettings, device: str) -> torch.autocast:
-    kind = torch.device(device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=settings.precision == "bfloat16")
-
-
 def _predict(
     model: nn.Module, images: Tensor, normalisation: Normalisation, settings: TrainSettings, device: str, members: int = 1
 ) -> tuple[Tensor, int]:
     """The class of every image that each member predicts, (N, K), and how many classes there are."""
     model.eval()
     out = []
-    with torch.inference_mode(), _precision(settings, device):
+    with torch.inference_mode(), precision(settings, device):
         for x in torch.split(images, max(_EVALUATED // members, 1)):
             x = normalisation(x)
             x = (x.repeat(1, members, 1, 1) if members > 1 else x).contiguous(memory_format=torch.channels_last)

@@ -31,8 +31,9 @@ from augsearch.policy import Augmentation, Chain, Policy, Schedule, stretched, t
 from augsearch.store import file_of
 from augsearch.training import ALGORITHM_VERSION, networks
 from augsearch.training.checkpoints import Checkpoint
+from augsearch.training.normalisation import Normalisation
 from augsearch.training.settings import NetworkSettings, TrainSettings
-from augsearch.training.trainer import Member, Normalisation, NotFiniteError, train, train_members
+from augsearch.training.trainer import Member, NotFiniteError, train, train_members
 
 _CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a long training
 _NOT_DECISIVE = {"recipe", "evaluate_every"}  # a name, and how often somebody looks
@@ -199,6 +200,10 @@ def _run_whole(training: Training, bench: Bench) -> Outcome:
         if bench.timeout is not None and seconds() > bench.timeout:
             raise TimeLimitError(f"longer than search.trial_timeout ({bench.timeout:g}) after epoch {epoch}")
 
+    def keep(checkpoint: Checkpoint) -> None:
+        if checkpoint.epoch < training.epochs:  # nothing goes on from the end
+            replace(checkpoint, seconds=seconds()).save(partial)
+
     try:
         trained = train(
             new_network(training.network, info, training.seed),
@@ -209,7 +214,7 @@ def _run_whole(training: Training, bench: Bench) -> Outcome:
             seed=training.seed,
             device=bench.device,
             on_epoch=in_time,
-            on_checkpoint=lambda checkpoint: replace(checkpoint, seconds=seconds()).save(partial),
+            on_checkpoint=keep,
             checkpoint_seconds=_CHECKPOINT_SECONDS,
             resume=before,
         )

@@ -1,4 +1,7 @@
-"""What a person sees while it runs: a line for each training that ends, with the best so far and the time left."""
+"""What a person sees while it runs: a line for each training that ends, with the best so far and the time left.
+
+It logs to whatever logger it is given: Prefect's in a flow, any other in a script.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ class SearchProgress:
             self._stored = 0
         left = self._clock.left(self._trials - self._done)
         if rounds := self._searcher.rounds():
-            if ended.trial.id == rounds[-1].trials[-1]:
+            if self._done % len(rounds[-1].trials) == 0:
                 self._log.info(f"{self._method} to epoch {rounds[-1].until}: {self._round(rounds[-1].trials)}; {left}")
             return
         printed = "".join(f"\n    | {line}" for line in getattr(ended.outcome, "output", ()))
