@@ -1,24 +1,39 @@
-"""What a report is made of, made up: two searches whose truth is known, a schedule, and names that would run as a script."""
+"""What a report is made of, made up: searches whose truth is known, a schedule, and names that would run as a script."""
 
-from dataclasses import replace
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from augsearch.data.info import DatasetInfo
-from augsearch.evidence.experiments import Case, Experiment
-from augsearch.evidence.report.evidence import Evidence, Search
-from augsearch.evidence.report.joint import Joint
-from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy
-from augsearch.settings import load
+from augsearch.evidence.tables import Counts
+from augsearch.evidence.tabulation import Published, publish
+from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy, save, to_dict
+from augsearch.settings import load, settings_from
+from augsearch.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 EVIL = "<script>alert(1)</script>"
-CLASSES = ("bolt", EVIL, "0", "a class with a name that is rather longer than any chart can show")
+CLASSES = ("bolt", EVIL, "$x_0$ \x1b 螺", "a class with a name that is rather longer than any chart can show")
+ARMS = {"none": 0.80, "random": 0.84, "tuun": 0.87, "pba": 0.83, "file:<b>mine": 0.81}
 OPERATIONS = ("Rotate", "Invert", "Equalize", "Color", "ShearX", "Posterize", "Solarize", "Contrast", "Brightness")
-CASES = ("small", "large")
-ROTATE = 4.0  # points that a policy with Rotate gains
+ROTATE = 0.04  # what a policy with Rotate gains
+ENVIRONMENT = {"commit": "0123456789ab", "hardware": "an abacus", "versions": "Python 3.11", "device": "cpu"}
+INFO = DatasetInfo(
+    name="parts & bolts",
+    source="made up",
+    classes=CLASSES,
+    channels=3,
+    height=12,
+    width=12,
+    mean=(0.5,) * 3,
+    std=(0.2,) * 3,
+    counts={"train": (9,) * 4, "val": (9,) * 4, "test": (100,) * 4},
+    fingerprint="0123456789abcdef" * 4,
+)
 
 
 def random_policy(rng: np.random.Generator) -> Policy:
@@ -26,99 +41,88 @@ def random_policy(rng: np.random.Generator) -> Policy:
     return Policy((SubPolicy((slots[0], slots[1])), SubPolicy((slots[2], slots[3]))))
 
 
-def search(method: str, trials: int, seed: int) -> Search:
+def trial(k: int, score: float | None, policy: Policy | None = None) -> dict[str, Any]:
+    data = None if policy is None else to_dict(policy)
+    return {"trial": k, "score": score, "seconds": 1.5, "epochs": 4, "failure": None, "policy": data, "settings": {}}
+
+
+def search(trials: Sequence[dict[str, Any]], chosen: int, **more: Any) -> dict[str, Any]:
+    """As models/search.json has it."""
+    confirming = {"trainings": 2, "epochs": 8, "seconds": 3.0}
+    return {"chosen": chosen, "trials": list(trials), "confirmations": {}, "confirming": confirming, **more}
+
+
+def random_search(trials: int, seed: int) -> dict[str, Any]:
     """Trials whose score is 80 %, plus `ROTATE` with Rotate, plus noise; the second one failed."""
     rng = np.random.default_rng(seed)
     policies = [random_policy(rng) for _ in range(trials)]
     rotated = [any(o.name == "Rotate" for s in p.sub_policies for o in s.operations) for p in policies]
-    scores: list[float | None] = [80 + ROTATE * used + float(rng.normal(0, 2)) for used in rotated]
+    scores: list[float | None] = [0.80 + ROTATE * used + float(rng.normal(0, 0.02)) for used in rotated]
     scores[1] = None
-    return Search(method, tuple(scores), tuple(rng.uniform(1, 2, trials).tolist()), tuple(policies), policies[0])
+    return search([trial(k, *pair) for k, pair in enumerate(zip(scores, policies))], 0, confirmations={"0": [0.81, 0.83]})
 
 
-def evidence(*, whole: bool = True) -> Evidence:
-    """whole: with the tables that other parts of the tabulation make."""
+def population_search() -> dict[str, Any]:
+    """Three members over three rounds; the last goes back to the first."""
+    rounds = [
+        {"until": 2, "scores": [0.5, 0.4, 0.3], "exchanges": {}, "seconds": 9.0},
+        {"until": 4, "scores": [0.7, 0.6, 0.8], "exchanges": {"2": 0}, "seconds": 9.0},
+        {"until": 6, "scores": [0.8, None, 0.9], "exchanges": {}, "seconds": 9.0},
+    ]
+    return search([trial(k, score) for k, score in enumerate((0.8, None, 0.9))], 2, rounds=rounds)
+
+
+def trainings(arms: dict[str, float], column: str, n: int = 5) -> list[dict[str, Any]]:
+    """As models/retrain.json has them; on validation every arm scores what it scores on test."""
+    return [
+        {"arm": arm, "repeat": k, "seed": k, "key": f"{arm} {k}", column: mean + 0.01 * (k - 2)}
+        | {"epochs": 4, "seconds": 2.5, "settings": {}, "environment": ENVIRONMENT}
+        for k in range(n)
+        for arm, mean in arms.items()
+    ]
+
+
+def counts(accuracy: float) -> Counts:
+    """Of 100 images of each class so many are recognised, and all others taken for the next class."""
+    right = round(100 * accuracy)
+    return np.diag([right] * 4) + np.roll(np.diag([100 - right] * 4), 1, axis=1)
+
+
+def workspace(root: Path, searches: dict[str, Any]) -> Workspace:
+    """The files that tabulation reads."""
     rng = np.random.default_rng(0)
-    info = DatasetInfo(
-        name="parts & bolts",
-        source="made up",
-        classes=CLASSES,
-        channels=3,
-        height=12,
-        width=12,
-        mean=(0.5,) * 3,
-        std=(0.2,) * 3,
-        counts={"train": (9,) * 4, "val": (9,) * 4, "test": (9,) * 4},
-        fingerprint="0123456789abcdef" * 4,
-    )
-    arms = {"none": ("No Aug", 0.80), "random": ("Random search", 0.84), "tuun": (f"Tuun {EVIL}", 0.87)}
-    rows = [(arm, k, mean + 0.01 * (k - 2)) for arm, (_, mean) in arms.items() for k in range(5)]
-    scores = pd.DataFrame([{"dataset": info.name, "arm": arm, "repeat": k, "test_accuracy": score} for arm, k, score in rows])
-    results = pd.DataFrame(
-        [
-            {"dataset": info.name, "arm": arm, "label": label, "n": 5, "search_trials": 30, "search_seconds": 4321.0}
-            for arm, (label, _) in arms.items()
-        ]
-    )
-    policies = [random_policy(rng) for _ in range(3)]
-    schedule = Schedule(tuple(Segment(4, policy) for policy in policies))
-    return Evidence(
-        info=info,
-        settings=load(ROOT / "params.yaml"),
-        params=f"seed: 0  # {EVIL}\n",
-        scores=scores,
-        results=results,
-        searches=(
-            search("tuun", 30, 1),
-            search("random", 30, 2),
-            Search("pba", (81.0, 83.0), (30.0, 31.0), (None, None), schedule),
-        ),
-        images=rng.integers(0, 256, (8, 3, 12, 12), np.uint8),
-        origin={"commit": "0123456789ab", "hardware": "an abacus"},
-        **(_tables(info) if whole else {}),
-    )
+    place = Workspace(root)
+    place.data.mkdir(parents=True)
+    np.save(place.data / "train_images.npy", rng.integers(0, 256, (36, 3, 12, 12), np.uint8))
+    np.save(place.data / "train_labels.npy", np.repeat(np.arange(4), 9))
+    place.info.write_text(json.dumps(asdict(INFO)))
+    place.policies.mkdir(parents=True)
+    for method in searches:
+        policies = [random_policy(rng) for _ in range(3)]
+        save(
+            Schedule(tuple(Segment(2, p) for p in policies)) if method == "pba" else policies[0],
+            place.policies / f"{method}.json",
+        )
+    place.searches.write_text(json.dumps(searches))
+    return place
 
 
-def joint() -> Joint:
-    """Two cases of the same run."""
-    whole = evidence()
-    doubled = {
-        name: pd.concat([getattr(whole, name).assign(dataset=case) for case in CASES], ignore_index=True)
-        for name in ("scores", "results", "differences", "optimism")
-    }
-    cases = {case: Case(params="", settings=whole.settings) for case in CASES}
-    return Joint(
-        Experiment("both", "a bolt in two sizes", "an hour", cases),
-        replace(whole, searches=(), params=f"about: {EVIL}\n", **doubled),
-        reports={case: f"experiments/runs/both/{case}/reports/index.html" for case in CASES},
-        data=dict.fromkeys(CASES, "made up; SHA-256 0123456789abcdef"),
+def published(root: Path, *, searched: bool = True, rows: list[dict[str, Any]] | None = None) -> Published:
+    """A whole run, tabulated."""
+    searches = {"tuun": random_search(30, 1), "random": random_search(30, 2), "pba": population_search()} if searched else {}
+    place = workspace(root, searches)
+    rows = trainings(ARMS, "val_accuracy") if rows is None else rows
+    place.retrained.write_text(json.dumps(rows))
+    confusions = [counts(row["val_accuracy"]) for row in rows]
+    return publish(place, load(ROOT / "params.yaml"), f"seed: 0  # {EVIL}\n", INFO, rows, confusions)
+
+
+def published_script(root: Path) -> Published:
+    """A run of a user's own script, whose scores are around 1,234."""
+    trials = [trial(k, 1200 + 3.0 * k, random_policy(np.random.default_rng(k))) for k in range(8)]
+    place = workspace(root, {"tuun": search(trials, 7, confirmations={"7": [1234.0, 1238.0]})})
+    rows = trainings({"none": 1234.5, "tuun": 1240.5}, "val_score")
+    settings = settings_from(
+        {"search": {"objective": "tests.own_script:train"}, "retrain": {"seeds": 5, "arms": ["none", "tuun"]}}, "a test"
     )
-
-
-def _tables(info: DatasetInfo) -> dict[str, pd.DataFrame]:
-    base = {"dataset": info.name}
-    points = [
-        ("random", "none", 4.0, 3.0, 5.0, 0.001),
-        ("tuun", "none", 7.0, 6.0, 8.0, 0.001),
-        ("tuun", "random", 0.3, -1, 2, 0.6),
-    ]
-    differences = [
-        {**base, "arm": a, "against": b, "difference": d, "low": low, "high": high, "p_holm": p, "measure": "accuracy"}
-        | {"sentence": f"{a} and {b} differ by {d} points, n = 5"}
-        for a, b, d, low, high, p in points
-    ]
-    optimism = [{**base, "method": "tuun", "best_validation": 89.0, "confirmed": 88.0, "test": 87.1, "optimism": 1.9}]
-    optimism[0]["originals_rule"] = float("nan")  # nobody asked for it
-    confusion = [
-        {**base, "arm": arm, "true": a, "predicted": b, "count": 30 if a == b else 5}
-        for arm in ("none", "tuun")
-        for a in CLASSES
-        for b in CLASSES
-    ]
-    recall = [
-        {**base, "arm": arm, "class": name, "recall": 60.0 + gain, "low": 55.0 + gain, "high": 65.0 + gain}
-        for arm, gain in (("none", 0.0), ("tuun", 9.0))
-        for name in CLASSES
-    ]
-    frames = {"differences": differences, "optimism": optimism, "confusion": confusion, "recall": recall}
-    return {name: pd.DataFrame(rows) for name, rows in frames.items()}
+    return publish(place, settings, "seed: 0\n", None, rows, [])

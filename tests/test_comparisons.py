@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from augsearch.evidence.comparisons import Difference, compare, difference, holm
-from augsearch.evidence.results import Estimate
+from augsearch.evidence.scores import PLAIN, Estimate
 
 ARMS = ("none", "etp", "random", "tuun", "tuun+etp")
 
@@ -56,6 +56,12 @@ def test_sentences(mean: float, low: float, high: float, p: float, words: str) -
     assert Difference("tuun", "etp", Estimate(mean, low, high, 10), 0.001, p).sentence() == words
 
 
+def test_a_sentence_in_a_scripts_own_unit_and_about_another_measure() -> None:
+    d = Difference("tuun", "etp", Estimate(1.25, 0.5, 2.0, 4), 0.001, 0.001)
+    assert d.sentence(unit=PLAIN) == "Tuun beats ETP by 1.25 [0.5, 2], n = 4"
+    assert d.sentence(measure="worst-class recall").startswith("Tuun beats ETP by 125.0 points of worst-class recall [50.0,")
+
+
 def simulated(rng: np.random.Generator, effects: dict[str, float], n: int = 10) -> dict[str, list[float]]:
     """Trainings of every arm on the same seeds: a part of each score is the seed's, the rest the training's own."""
     seeds = rng.normal(0, 0.01, n)
@@ -72,7 +78,7 @@ def test_intervals_cover_and_holm_holds_its_level() -> None:
         true = {(d.arm, d.against): truth[d.arm] - truth[d.against] for d in found}
         covered += [d.estimate.low <= true[d.arm, d.against] <= d.estimate.high for d in found]
         alike = [d for d in found if true[d.arm, d.against] == 0]
-        wrong.append(any(d.found() for d in alike))
+        wrong.append(any(d.significant() for d in alike))
         uncorrected.append(any(d.p < 0.05 for d in alike))
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
     assert np.mean(wrong) <= 0.065
@@ -83,4 +89,4 @@ def test_a_real_difference_is_found() -> None:
     rng = np.random.default_rng(1)
     truth = dict.fromkeys(ARMS, 0.0) | {"tuun": 0.02}
     found = [{(d.arm, d.against): d for d in compare(simulated(rng, truth))}["tuun", "etp"] for _ in range(300)]
-    assert np.mean([d.found() for d in found]) > 0.9
+    assert np.mean([d.significant() for d in found]) > 0.9

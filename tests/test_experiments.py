@@ -39,11 +39,20 @@ def test_cases_are_the_base_with_changes(tmp_path: Path) -> None:
     assert yaml.safe_load(cases["wide"].params)["network"] == {"width": 6}
 
 
+def test_numbers_are_written_as_in_params_yaml(tmp_path: Path) -> None:
+    text = yaml.safe_dump(EXPERIMENT).replace("epochs: 1", "epochs: 1\n    weight_decay: 1e-3")
+    (tmp_path / "mine.yaml").write_text(text)
+    cases = load_experiment(tmp_path / "mine.yaml").cases
+    assert cases["wide"].settings.train.weight_decay == 0.001
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"cases": {}}, "cases: none; must have at least one"),
         ({"cases": {"a": {"train": {"epoch": 1}}}}, "cases.a: train.epoch: unknown setting, did you mean 'epochs'"),
+        ({"cases": {"a": {"network": {"name": "resnet8"}}}}, "cases.a: network.name: 'resnet8'"),
+        ({"cases": {"a": {"retrain": {"arms": ["none", "etpp"]}}}}, "cases.a: retrain.arms: 'etpp' is unknown"),
         ({"cases": {"a/b": {}}}, "cases.a/b: must be of letters"),
         ({"cases": {"a": 3}}, "cases.a: 3; must be sections of settings"),
         ({"costs": "none"}, "must hold about and cost"),
@@ -89,11 +98,11 @@ def test_an_experiment_goes_on_and_joins_its_cases(tmp_path: Path, environment: 
     stopped = checkout.run("python", "-m", "flows", "experiment", "experiments/mine.yaml", ok=False, timeout=400)
     assert stopped.returncode == 2
     assert "experiments/runs/mine/wide: ended with" in stopped.stderr
-    journals = {file: file.read_bytes() for file in results.glob("*/models/retrain.jsonl")}
-    assert len(journals) == 2
+    trained = {file: file.read_bytes() for file in results.glob("*/models/retrain.json")}
+    assert len(trained) == 2
     blocked.unlink()
     done = checkout.run("dvc", "repro", "experiment@mine", timeout=400)
-    assert {file: file.read_bytes() for file in journals} == journals  # nothing was trained again
+    assert {file: file.read_bytes() for file in trained} == trained  # with the seconds of the first time
     assert "| narrow |" in done.stdout and "| wide |" in done.stdout
     with (results / "differences.csv").open() as file:
         assert [(row["dataset"], row["arm"], row["against"]) for row in csv.DictReader(file)] == [
@@ -102,6 +111,6 @@ def test_an_experiment_goes_on_and_joins_its_cases(tmp_path: Path, environment: 
         ]
     page = (results / "index.html").read_text()
     assert "Every arm on narrow" in page and "Every arm on wide" in page
-    assert "experiments/runs/mine/wide/reports/index.html" in page
+    assert "wide/reports/index.html" in page
     assert "up to date" in checkout.run("dvc", "status", "experiment@mine").stdout
     assert "didn't change, skipping" in checkout.run("dvc", "repro", "experiment@mine").stdout

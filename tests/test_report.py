@@ -3,11 +3,11 @@
 import base64
 import io
 import json
+import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augsearch.evidence.report.figures import chance
-from augsearch.evidence.report.joint import joint_lead, joint_sections
-from augsearch.evidence.report.page import page as page_of
-from augsearch.evidence.report.page import render
-from augsearch.evidence.report.sections import all_figures, sections
+from augsearch.evidence.experiments import Case, Experiment
+from augsearch.evidence.joining import join
+from augsearch.evidence.plots import lineage
+from augsearch.evidence.report.charts import chance
 from augsearch.evidence.report.strips import examples, strips
-from augsearch.evidence.report.svg import standalone
-from tests.report_samples import CASES, EVIL, evidence, joint
+from augsearch.settings import load
+from tests.report_samples import EVIL, ROOT, population_search, published, published_script, random_policy
+
+CASES = ("small", "large")
 
 
 class Reader(HTMLParser):
@@ -33,12 +34,14 @@ class Reader(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.links: list[str] = []
-        self.text: dict[str, list[str]] = {"h2": [], "strong": [], "li": [], "text": []}
+        self.ids: list[str] = []
+        self.text: dict[str, list[str]] = {"h2": [], "h3": [], "strong": [], "li": [], "p": []}
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
         if tag in self.text:
             self.text[tag].append("")
 
@@ -48,9 +51,33 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    whole = evidence()
-    return render(whole, sections(whole))
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a finished run."""
+    folder = tmp_path_factory.mktemp("run")
+    published(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run: Path) -> str:
+    return (run / "reports/index.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def joint_page(run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of two cases, each the same run."""
+    root = tmp_path_factory.mktemp("both")
+    for case in CASES:
+        shutil.copytree(run, root / case)
+    cases = {case: Case(params="", settings=load(ROOT / "params.yaml")) for case in CASES}
+    (root / "figures").mkdir()
+    (root / "figures/results-of-a-case-that-is-no-more.svg").touch()
+    join(Experiment("both", "a bolt in two sizes", "an hour", cases), f"about: {EVIL}\n", root)
+    assert {file.name for file in (root / "figures").iterdir()} == {
+        f"{kind}.svg" for case in CASES for kind in (f"results-{case}", f"differences-{case}-accuracy")
+    }
+    assert "| small | 80.0 ± 2.0 | 84.0 ± 2.0 | **87.0 ± 2.0** |" in (root / "results.md").read_text()
+    return (root / "index.html").read_text()
 
 
 def test_the_page_says_all_that_there_is(page: str) -> None:
@@ -60,39 +87,43 @@ def test_the_page_says_all_that_there_is(page: str) -> None:
         "What it says",
         "The searches",
         "What the searches promised",
-        "The policies that were found",
+        "The policies that were chosen",
         "Which operations matter",
         "Mistakes, before and after",
         "What it cost",
         "How to make it again",
     ]
     assert read.text["strong"] == ["87.0 ± 2.0"]
-    assert "tuun and none differ by 7.0 points, n\u00a0=\u00a05" in read.text["li"]
+    assert "Tuun beats No Aug by 7.0 points [7.0, 7.0], n\u00a0=\u00a05" in read.text["li"]
     assert "git checkout 0123456789ab" in page
-    assert "originals" not in page  # their rule was not asked for
     assert "0123456789abcdef" * 4 in page
 
 
-def test_what_is_not_there_is_left_out() -> None:
-    bare = evidence(whole=False)
-    titles = Reader(render(bare, sections(bare))).text["h2"]
-    assert {"Result", "The searches", "Which operations matter"} <= set(titles)
-    assert not {"What it says", "What the searches promised", "Mistakes, before and after"} & set(titles)
-
-
-def test_a_table_without_searches_has_a_page() -> None:
+def test_without_searches_there_is_still_a_page(tmp_path: Path) -> None:
     """`search.methods: []`, published policies alone."""
-    whole = evidence()
-    assert whole.optimism is not None
-    fixed = replace(whole, searches=(), optimism=whole.optimism.iloc[:0])
-    titles = Reader(render(fixed, sections(fixed))).text["h2"]
+    published(tmp_path, searched=False)
+    titles = Reader((tmp_path / "reports/index.html").read_text()).text["h2"]
     assert titles == ["Result", "What it says", "Mistakes, before and after", "What it cost", "How to make it again"]
 
 
-@pytest.fixture(scope="module")
-def joint_page() -> str:
-    both = joint()
-    return page_of(both.experiment.name, joint_lead(both), joint_sections(both))
+def test_a_users_own_script_has_a_page_in_its_own_unit(tmp_path: Path) -> None:
+    published_script(tmp_path)
+    page = (tmp_path / "reports/index.html").read_text()
+    read = Reader(page)
+    assert read.text["h2"] == [
+        "Result",
+        "What it says",
+        "The searches",
+        "What the searches promised",
+        "The policies that were chosen",
+        "Which operations matter",
+        "What it cost",
+        "How to make it again",
+    ]
+    assert read.text["strong"] == ["1240 ± 0.02"]
+    assert "Tuun beats No Aug by 6 [6, 6], n\u00a0=\u00a05" in read.text["li"]
+    assert "in percent" not in page
+    assert "held-out" not in page
 
 
 def test_cases_share_a_page(joint_page: str) -> None:
@@ -100,34 +131,38 @@ def test_cases_share_a_page(joint_page: str) -> None:
     assert read.text["h2"] == ["Result", "What it says", "What the searches promised", "What it cost", "How to make it again"]
     assert read.text["strong"] == ["87.0 ± 2.0", "87.0 ± 2.0"]
     for case in CASES:
-        assert f"{case}: tuun and none differ by 7.0 points, n\u00a0=\u00a05" in read.text["li"]
-        assert f"Tuun &lt;script&gt;alert(1)&lt;/script&gt;, {case}" in joint_page
-        assert f"experiments/runs/both/{case}/reports/index.html" in joint_page
+        assert f"{case}: Tuun beats No Aug by 7.0 points [7.0, 7.0], n\u00a0=\u00a05" in read.text["li"]
+        assert f"&lt;b&gt;mine, {case}" in joint_page
+        assert f"{case}/reports/index.html" in joint_page
     assert "script" not in read.tags
-    assert all(link.startswith("data:") for link in read.links)
+    assert all(link.startswith(("data:", "#")) for link in read.links)
 
 
 def test_names_are_text_and_never_markup(page: str) -> None:
     read = Reader(page)
-    assert "script" not in read.tags
-    assert EVIL not in page
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 3  # a class, an arm, the settings
+    assert not {"script", "b"} & set(read.tags)
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 3  # a class, the settings
+    assert "&lt;b&gt;mine" in page  # an arm
 
 
-def test_the_page_points_to_nothing_outside(page: str) -> None:
-    assert all(link.startswith("data:") for link in Reader(page).links)
-    assert "url(" not in page
+def test_the_page_points_to_nothing_outside_and_ids_are_its_own(page: str) -> None:
+    read = Reader(page)
+    inside = [link.removeprefix("#") for link in read.links if not link.startswith("data:")]
+    inside += re.findall(r"url\(#?(.*?)\)", page)
+    assert len(inside) > 20
+    assert set(inside) <= set(read.ids)
+    assert len(set(read.ids)) == len(read.ids)
     assert "@import" not in page
 
 
-def test_every_figure_is_a_drawing_by_itself() -> None:
-    whole = evidence()
-    figures = {figure.name: ET.fromstring(standalone(figure.svg)) for figure in all_figures(sections(whole))}
-    assert set(figures) == {
+def test_every_figure_is_a_drawing_by_itself(run: Path) -> None:
+    drawings = {file.stem: ET.parse(file).getroot() for file in (run / "reports/figures").glob("*.svg")}
+    assert set(drawings) == {
         "results-parts___bolts",
         "differences-accuracy",
         "search-trials",
         "search-seconds",
+        "population-pba",
         "schedule-pba-probability",
         "schedule-pba-magnitude",
         "importance",
@@ -135,9 +170,16 @@ def test_every_figure_is_a_drawing_by_itself() -> None:
         "confusion-before",
         "confusion-after",
     }
-    words = {element.text for element in figures["recall"].iter("{http://www.w3.org/2000/svg}text")}
-    assert {"bolt", EVIL, "0"} <= words
-    assert all(figure[-1].tag.startswith("{http://www.w3.org/2000/svg}") for figure in figures.values())
+    svg = "{http://www.w3.org/2000/svg}"
+    words = {element.text for element in drawings["recall"].iter(f"{svg}text")}
+    assert {"bolt", EVIL, "$x_0$  螺"} <= words
+    for drawing in drawings.values():
+        assert drawing.get("role") == "img"
+        assert len(drawing.get("aria-label", "")) > 20
+        assert "prefers-color-scheme" in str(drawing[0].text)
+        styles = " ".join(element.get("style", "") for element in drawing.iter())
+        assert "var(--paper)" in styles
+        assert not re.search(r"#[0-9a-f]{3}", styles)  # every colour follows the scheme
 
 
 def test_luck_is_where_the_best_of_so_many_random_trials_lies() -> None:
@@ -151,16 +193,27 @@ def test_luck_is_where_the_best_of_so_many_random_trials_lies() -> None:
     assert (np.diff(low) >= 0).all()
 
 
+def test_a_population_is_drawn_by_its_rounds_and_never_as_trials(run: Path) -> None:
+    """Its members train side by side, to another length: they are no trials one after the other."""
+    assert lineage(population_search()["rounds"], 2) == [0, 2, 2]
+    words = {
+        name: {e.text for e in ET.parse(run / f"reports/figures/search-{name}.svg").iter() if e.tag.endswith("text")}
+        for name in ("trials", "seconds")
+    }
+    assert "PBA" not in words["trials"]
+    assert {"PBA", "Tuun", "Random search"} <= words["seconds"]
+    assert "pba" not in (run / "reports/search.csv").read_text()
+
+
 def test_strips_show_the_images_and_one_row_for_each_sub_policy() -> None:
-    whole = evidence()
-    first = whole.searches[0].found
-    assert first is not None
-    rows = strips(first, whole.images)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, 3, 12, 12), np.uint8)
+    rows = strips(random_policy(rng), images)
     assert [len(row.label) for row in rows] == [1, 2, 2]
     _, _, data = rows[0].uri.partition(",")
     with Image.open(io.BytesIO(base64.b64decode(data))) as original:
         assert original.size == (8 * 13 - 1, 12)
-        assert np.array_equal(np.asarray(original.convert("RGB"))[:, :12], whole.images[0].transpose(1, 2, 0))
+        assert np.array_equal(np.asarray(original.convert("RGB"))[:, :12], images[0].transpose(1, 2, 0))
 
 
 def test_examples_are_of_different_classes() -> None:
@@ -244,7 +297,8 @@ def assert_readable(browser: Any, address: str, width: int) -> None:
         (e.getBoundingClientRect().right > innerWidth + 0.5 || e.getBoundingClientRect().left < -0.5)).map(e => e.outerHTML)"""
     assert browser.execute_script(beyond) == []
     small = """return [...document.querySelectorAll('.chart text')].map(
-        e => 12 * e.ownerSVGElement.getBoundingClientRect().width / e.ownerSVGElement.viewBox.baseVal.width)"""
+        e => parseFloat(getComputedStyle(e).fontSize) *
+        e.ownerSVGElement.getBoundingClientRect().width / e.ownerSVGElement.viewBox.baseVal.width)"""
     assert min(browser.execute_script(small)) > 10  # pixels
 
 

@@ -5,17 +5,17 @@ Every arm is trained on the same seeds, so scores are compared pair by pair: wha
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 from augsearch.evidence import arms
-from augsearch.evidence.results import Estimate, estimate
+from augsearch.evidence.scores import PERCENT, Estimate, Unit
+from augsearch.training.metrics import spoken
 
 BASELINES = ("none", "etp", "random")
 
@@ -27,47 +27,52 @@ class Difference:
     arm: str
     against: str
     estimate: Estimate
-    """Of the mean difference, in [-1, 1]."""
+    """The mean difference with its interval."""
     p: float
     """Two-sided, Student's t: how likely means so far apart were, if the arms did not differ."""
     p_holm: float
     """The same, corrected for how many differences the table asks about."""
 
-    def found(self, confidence: float = 0.95) -> bool:
+    def significant(self, confidence: float = 0.95) -> bool:
+        """Whether the arms differ, after the correction."""
         return self.p_holm < 1 - confidence
 
-    def sentence(self, confidence: float = 0.95, measure: str = "") -> str:
+    def sentence(self, confidence: float = 0.95, unit: Unit = PERCENT, measure: str = "") -> str:
         """In words, such as "Tuun beats ETP by 1.9 points [1.1, 2.7], n = 10"; measure: points of what."""
-        arm, against = arms.label(self.arm), arms.label(self.against)
-        if not self.found(confidence):
+        arm, against, e = arms.label(self.arm), arms.label(self.against), self.estimate
+        if not self.significant(confidence):
             return (
                 f"no difference found between {arm} and {against} "
-                f"({_points(self.estimate, measure)}; p = {self.p_holm:.2g} after Holm's correction)"
+                f"({_points(e, unit, measure)}; p = {self.p_holm:.2g} after Holm's correction)"
             )
-        if self.estimate.mean > 0:
-            return f"{arm} beats {against} by {_points(self.estimate, measure)}"
-        e = self.estimate
-        return f"{arm} falls behind {against} by {_points(Estimate(-e.mean, -e.high, -e.low, e.n), measure)}"
+        if e.mean > 0:
+            return f"{arm} beats {against} by {_points(e, unit, measure)}"
+        return f"{arm} falls behind {against} by {_points(Estimate(-e.mean, -e.high, -e.low, e.n), unit, measure)}"
 
 
-def _points(e: Estimate, measure: str) -> str:
+def _points(e: Estimate, unit: Unit, measure: str) -> str:
     of = f" of {measure}" if measure else ""
-    return f"{100 * e.mean:.1f} points{of} [{100 * e.low:.1f}, {100 * e.high:.1f}], n = {e.n}"
+    return f"{unit.text(e.mean)}{unit.points}{of} [{unit.text(e.low)}, {unit.text(e.high)}], n = {e.n}"
 
 
 def difference(arm: str, against: str, scores: Mapping[str, Sequence[float]], confidence: float = 0.95) -> Difference:
-    """scores: each arm's, in the order of the seeds; `p_holm` is still p."""
-    pairs = np.asarray(scores[arm], np.float64) - np.asarray(scores[against], np.float64)
-    p = _p_value(pairs)
-    return Difference(arm, against, estimate(list(pairs), confidence), p, p)
+    """The paired t-test of two arms. scores: each arm's, in the order of the seeds; `p_holm` is still p."""
+    return _paired([(arm, against)], scores, confidence)[0]
 
 
-def _p_value(pairs: NDArray[np.float64]) -> float:
-    """Of the two-sided one-sample t test against 0."""
-    mean, error = float(pairs.mean()), float(pairs.std(ddof=1)) / math.sqrt(len(pairs))
-    if error == 0:  # every pair differs by the same
-        return 1.0 if mean == 0 else 0.0
-    return 2 * float(stats.t.sf(abs(mean) / error, len(pairs) - 1))
+def _paired(pairs: Sequence[tuple[str, str]], scores: Mapping[str, Sequence[float]], confidence: float) -> list[Difference]:
+    """`difference` of each pair, computed together."""
+    apart = np.array([np.subtract(scores[arm], scores[against]) for arm, against in pairs]).reshape(len(pairs), -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where every seed gives the same difference, t is undefined
+        test = stats.ttest_1samp(apart, 0.0, axis=1)
+        low, high = test.confidence_interval(confidence)
+    constant = np.ptp(apart, axis=1) <= 1e-12 * np.abs(apart).max(axis=1)
+    p = np.where(constant, np.where(apart[:, 0] == 0, 1.0, 0.0), test.pvalue)
+    return [
+        Difference(*pair, Estimate(float(mean), float(low), float(high), apart.shape[1]), float(p), float(p))
+        for pair, mean, low, high, p in zip(pairs, apart.mean(axis=1), low, high, p, strict=True)
+    ]
 
 
 def compare(scores: Mapping[str, Sequence[float]], confidence: float = 0.95) -> list[Difference]:
@@ -77,16 +82,18 @@ def compare(scores: Mapping[str, Sequence[float]], confidence: float = 0.95) -> 
 
 def compare_all(tables: Mapping[str, Mapping[str, Sequence[float]]], confidence: float = 0.95) -> dict[str, list[Difference]]:
     """The same within each of several tables; all comparisons of all tables are one family."""
-    found = [
-        (name, difference(arm, against, scores, confidence))
+    pairs = {
+        name: [(arm, other) for arm in scores for other in BASELINES[: _rank(arm)] if other in scores]
         for name, scores in tables.items()
-        for arm in scores
-        for against in BASELINES
-        if against in scores and against not in BASELINES[_rank(arm) :]
+    }
+    differences = [
+        (name, d) for name, scores in tables.items() if pairs[name] for d in _paired(pairs[name], scores, confidence)
     ]
-    corrected = holm([d.p for _, d in found])
-    pairs = [(name, replace(d, p_holm=p)) for (name, d), p in zip(found, corrected, strict=True)]
-    return {name: [d for of, d in pairs if of == name] for name in tables}
+    corrected = holm([d.p for _, d in differences])
+    by_table: dict[str, list[Difference]] = {name: [] for name in tables}
+    for (name, d), p in zip(differences, corrected, strict=True):
+        by_table[name].append(replace(d, p_holm=p))
+    return by_table
 
 
 def _rank(arm: str) -> int:
@@ -95,37 +102,40 @@ def _rank(arm: str) -> int:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values for which the chance of one false finding in the whole family is bounded (Holm, 1979).
+    """p-values for which the chance of one false discovery in the whole family is bounded (Holm, 1979).
 
     The smallest is multiplied by the number of all, the next by one less, and so on; none is below one before it.
     """
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")
-    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    out = np.empty_like(p)
-    out[order] = np.minimum(corrected, 1.0)
-    return [float(value) for value in out]
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return [float(value) for value in corrected]
 
 
 _COLUMNS = ["dataset", "arm", "against", "difference", "low", "high", "p", "p_holm", "n", "measure", "sentence"]
 
 
-def differences_frame(dataset: str, found: Sequence[Difference], measure: str, confidence: float) -> pd.DataFrame:
-    """A row for each difference, in points; measure: what was scored, as people write it."""
+def differences_frame(
+    by_table: Mapping[str, Sequence[Difference]], measure: str, unit: Unit, confidence: float
+) -> pd.DataFrame:
+    """differences.csv: a row for each difference. by_table: {data set: its differences}; measure: the objective's name."""
+    of = "" if measure in ("accuracy", "score") else spoken(measure)
     rows = [
         {
             "dataset": dataset,
             "arm": d.arm,
             "against": d.against,
-            "difference": round(100 * d.estimate.mean, 3),
-            "low": round(100 * d.estimate.low, 3),
-            "high": round(100 * d.estimate.high, 3),
+            "difference": unit.cell(d.estimate.mean),
+            "low": unit.cell(d.estimate.low),
+            "high": unit.cell(d.estimate.high),
             "p": d.p,
             "p_holm": d.p_holm,
             "n": d.estimate.n,
-            "measure": measure,
-            "sentence": d.sentence(confidence, "" if measure == "accuracy" else measure),
+            "measure": spoken(measure),
+            "sentence": d.sentence(confidence, unit, of),
         }
-        for d in found
+        for dataset, differences in by_table.items()
+        for d in differences
     ]
     return pd.DataFrame(rows, columns=_COLUMNS)

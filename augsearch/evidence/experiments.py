@@ -18,15 +18,19 @@ from typing import Any
 
 import yaml
 
+from augsearch.check import check
 from augsearch.errors import SettingsError
 from augsearch.settings import Settings, settings_from
 from augsearch.training.metrics import OBJECTIVES
+from augsearch.yaml_files import read_yaml
 
 _TAKEN = ("figures", "index.html", "results.md", "scores.csv", "differences.csv")
 
 
 @dataclass(frozen=True)
 class Case:
+    """A row of the table."""
+
     params: str
     """Its params.yaml."""
     settings: Settings
@@ -34,6 +38,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Experiment:
+    """An experiment's file."""
+
     name: str
     about: str
     cost: str
@@ -46,18 +52,13 @@ def load_experiment(path: str | Path) -> Experiment:
     Raises:
         SettingsError: one line with the file, the case, the key, the value and what is allowed.
     """
-    try:
-        data = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    data = read_yaml(path)
     keys = {"about": str, "cost": str, "base": dict, "cases": dict}
-    if not isinstance(data, dict) or set(data) != set(keys) or not all(isinstance(data[k], keys[k]) for k in keys):
+    if set(data) != set(keys) or not all(isinstance(data[key], kind) for key, kind in keys.items()):
         raise SettingsError(f"{path}: must hold about and cost (text), base and cases (sections of settings), and no more")
     if not data["cases"]:
         raise SettingsError(f"{path}: cases: none; must have at least one")
-    cases = {str(name): _case(str(path), str(name), data["base"], changes) for name, changes in data["cases"].items()}
+    cases = {name: _case(str(path), name, data["base"], changes) for name, changes in data["cases"].items()}
     _share_a_table(str(path), cases)
     return Experiment(Path(path).stem, data["about"].strip(), data["cost"].strip(), cases)
 
@@ -77,8 +78,8 @@ def _share_a_table(path: str, cases: Mapping[str, Case]) -> None:
 
 def _same(path: str, key: str, values: Mapping[str, object]) -> None:
     if len(set(values.values())) > 1:
-        said = ", ".join(f"{name}: {value}" for name, value in values.items())
-        raise SettingsError(f"{path}: {key}: {said}; must be the same in every case, for they share a table")
+        each = ", ".join(f"{name}: {value}" for name, value in values.items())
+        raise SettingsError(f"{path}: {key}: {each}; must be the same in every case, for they share a table")
 
 
 def _case(path: str, name: str, base: Mapping[str, Any], changes: object) -> Case:
@@ -91,7 +92,9 @@ def _case(path: str, name: str, base: Mapping[str, Any], changes: object) -> Cas
     if not isinstance(changes, dict):
         raise SettingsError(f"{path}: cases.{name}: {changes!r}; must be sections of settings")
     data = _merged(base, changes)
-    return Case(yaml.safe_dump(data, sort_keys=False), settings_from(data, f"{path}: cases.{name}"))
+    settings = settings_from(data, f"{path}: cases.{name}")
+    check(settings, f"{path}: cases.{name}")
+    return Case(yaml.safe_dump(data, sort_keys=False), settings)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

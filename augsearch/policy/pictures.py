@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -108,33 +106,6 @@ def schedule_bands(schedule: Schedule, width: int) -> Image.Image:
     with io.BytesIO() as file:
         figure.savefig(file, format="png")
         return Image.open(file).convert("RGB")
-
-
-def population_figure(rounds: Sequence[Mapping[str, Any]], lineage: Sequence[int]) -> Figure:
-    """The members' scores over the epochs, a line each, with the exploits marked; the best member's lineage in bold.
-
-    rounds: `until`, `scores` and `exchanges` of each, as models/search.json has them. lineage: a member for each round.
-    """
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    axes = figure.subplots()
-    epochs = [r["until"] for r in rounds]
-    scores = np.array([[np.nan if s is None else 100 * s for s in r["scores"]] for r in rounds])  # (R, M)
-    axes.plot(epochs, scores, color="#1f77b4", alpha=0.3, linewidth=0.8)
-    start = len(rounds) - len(lineage)  # a member that began anew has a shorter history
-    axes.plot(
-        epochs[start:], scores[np.arange(start, len(rounds)), lineage], color="#1f77b4", linewidth=2, label="the best's lineage"
-    )
-    copied = [(epochs[i - 1], scores[i - 1, int(loser)], scores[i - 1, source])
-              for i, r in enumerate(rounds) for loser, source in r["exchanges"].items()]  # fmt: skip
-    if copied:
-        at, lost, won = zip(*copied, strict=True)
-        axes.vlines(at, lost, won, color="#ff7f0e", alpha=0.35, linewidth=0.8)
-        axes.plot(at, lost, "v", color="#ff7f0e", markersize=3, label="replaced by a copy of the member above")
-    axes.set(xlabel="epoch", ylabel="validation score, %")
-    axes.legend(loc="lower right", frameon=False)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def load_images(path: Path, count: int) -> Images:

@@ -1,206 +1,212 @@
-"""The kinds of charts that a report has, data in, SVG out; narrow, so that a phone shows one and a desk two side by side."""
+"""A report's figures: what of the evidence goes into which chart, and what must be known to read it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from augsearch.evidence.report.svg import Drawing, Scale, scale, shortened, width_of
+from augsearch.evidence.arms import label
+from augsearch.evidence.importance import importance, strengths
+from augsearch.evidence.plots import Chart, Line, Mark, Row, chart, dots_chart, heat, matrix, members, steps
+from augsearch.evidence.report.evidence import Evidence
+from augsearch.evidence.scores import best
+from augsearch.policy import Policy, Schedule, from_dict
+from augsearch.policy.ops import find
 
 Floats = NDArray[np.float64]
 
-WIDTH = 400
-_AXIS = 40  # pixels below a chart, for ticks and the axis' name
-_TOP = 8
+_COLOURS = {"tuun": "s0", "random": "s1", "pba": "s2"}  # a search's, in every figure
+_CLASSES = 30  # rows of a chart of classes
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A value with its interval, drawn in the colour of a series (0 to 5)."""
-
-    value: float
-    low: float
-    high: float
-    series: int = 0
-
-
-@dataclass(frozen=True)
-class Row:
-    label: str
-    marks: tuple[Mark, ...]
-    text: str = ""
-    """Written at the right end."""
-    strong: bool = False
+def result_rows(evidence: Evidence, dataset: str) -> list[Row]:
+    """Every arm's mean with its interval, the best in colour."""
+    unit, estimates = evidence.unit, evidence.by_dataset()[dataset]
+    rows = []
+    for arm, e in estimates.items():
+        first = arm == best(estimates)
+        mark = Mark(unit.factor * e.mean, unit.factor * e.low, unit.factor * e.high, "s0" if first else "soft")
+        rows.append(Row(label(arm), (mark,), unit.mean(e), first))
+    return rows
 
 
-def dots(
-    rows: Sequence[Row], axis: str, description: str, *, zero: bool = False, legend: Mapping[int, str] | None = None
-) -> str:
-    """A row for each label, in it a dot with its interval for each mark.
+def results(evidence: Evidence, dataset: str) -> Chart:
+    """Every arm on one data set."""
+    caption = f"Mean and {evidence.interval} over trainings on fresh seeds."
+    rows, axis = result_rows(evidence, dataset), evidence.unit.axis(evidence.objective)
+    return dots_chart(f"results-{dataset}", f"Every arm on {dataset}", caption, rows, axis)
 
-    zero: a line at 0, which the axis then contains. legend: {series: its name}.
+
+def differences(evidence: Evidence, dataset: str) -> Chart:
+    """All comparisons on one data set."""
+    frame, points = evidence.tables.differences, evidence.unit.points.strip()
+    frame = frame[frame["dataset"] == dataset]
+    rows = []
+    for _, row in frame.iterrows():
+        mark = _mark(row, "difference", "s0" if row["p_holm"] < 1 - evidence.confidence else "soft")
+        text = f"{mark.value:+{evidence.unit.text_format}}".replace("-", "−")
+        rows.append(Row(f"{label(row['arm'])} − {label(row['against'])}", (mark,), text))
+    measure = frame["measure"].iloc[0]
+    where = () if dataset == evidence.title else (dataset,)
+    title = " on ".join([f"Differences in {measure}", *where])
+    caption = f"{'In points, each' if points else 'Each'} with its {evidence.interval}. Gray: no difference found."
+    axis = points or f"difference in {measure}"
+    return dots_chart("-".join(["differences", *where, measure]), title, caption, rows, axis, zero=True)
+
+
+def _mark(row: pd.Series, value: str, colour: str) -> Mark:
+    return Mark(float(row[value]), float(row["low"]), float(row["high"]), colour)
+
+
+def trial_lines(evidence: Evidence, *, by_seconds: bool = False, points: bool = False) -> list[Line]:
+    """Each search's best score so far, against trials or against device-seconds; a population only against the latter.
+
+    points: with every trial's own score, in place of the band of luck.
     """
-    most = max(len(row.marks) for row in rows)
-    height = 16 + 9 * most
-    left = 12 + max(width_of(shortened(row.label, 30)) for row in rows)
-    top = _TOP
-    if legend:
-        left_of_legend = left if _fits_one_line(legend, left) else 4.0
-        top += 20 if _fits_one_line(legend, left_of_legend) else 18 * len(legend) + 4
-    right = WIDTH - 8 - max(width_of(row.text) for row in rows)
-    bottom = top + height * len(rows)
-    drawing = Drawing(WIDTH, bottom + _AXIS, description)
-    ends = [end for row in rows for mark in row.marks for end in (mark.low, mark.high)]
-    x = scale([*ends, 0.0] if zero else ends, left + 6, right - 10)
-    _horizontal_axis(drawing, x, top, bottom, axis)
-    if zero:
-        drawing.line(x(0), top, x(0), bottom, "zero")
-    if legend:
-        _legend(drawing, legend, left_of_legend)
-    for i, row in enumerate(rows):
-        middle = top + height * (i + 0.5)
-        drawing.text(left - 6, middle + 4, shortened(row.label, 30), "strong" if row.strong else "", "end")
-        drawing.text(WIDTH - 2, middle + 4, row.text, "strong" if row.strong else "", "end")
-        for j, mark in enumerate(row.marks):
-            y = middle + 9 * (j - (len(row.marks) - 1) / 2)
-            drawing.line(x(mark.low), y, x(mark.high), y, f"span s{mark.series}")
-            drawing.circle(x(mark.value), y, 4, f"dot s{mark.series}")
-    return str(drawing)
+    sequential = {method: search for method, search in evidence.searches.items() if not search.get("rounds")}
+    lines = []
+    for method, search in sequential.items():
+        scores = evidence.unit.factor * np.array([trial["score"] for trial in search["trials"]], np.float64)
+        seconds = np.cumsum([trial["seconds"] for trial in search["trials"]])
+        x = seconds if by_seconds else np.arange(1.0, len(scores) + 1)
+        there = slice(int(np.flatnonzero(~np.isnan(scores))[0]), None)
+        band = None
+        if method == "random" and not points:
+            low, high = chance(scores[~np.isnan(scores)], len(scores), evidence.confidence)
+            band = low[there], high[there]
+        y = np.fmax.accumulate(scores)[there]
+        lines.append(Line(label(method), x[there], y, _colour(method), band, scores if points else None))
+    floor = min((float(line.y[0]) for line in lines), default=-np.inf)
+    populations = [method for method in evidence.searches if method not in sequential and by_seconds]
+    return lines + [_population_line(evidence, method, floor) for method in populations]
 
 
-@dataclass(frozen=True)
-class Line:
-    """A value that holds from each x to the next; `low` and `high`, where given, are a band around it."""
-
-    label: str
-    x: Floats
-    y: Floats
-    series: int
-    low: Floats | None = None
-    high: Floats | None = None
+def _population_line(evidence: Evidence, method: str, floor: float) -> Line:
+    """The best score that any member had had after each round, from where it reaches `floor`."""
+    rounds = evidence.searches[method]["rounds"]
+    scores = evidence.unit.factor * np.array([r["scores"] for r in rounds], np.float64)
+    y, x = np.fmax.accumulate(np.fmax.reduce(scores, axis=1)), np.cumsum([r["seconds"] for r in rounds])
+    shown = y >= min(floor, y[-1])
+    return Line(label(method), x[shown], y[shown], _colour(method))
 
 
-def steps(lines: Sequence[Line], x_axis: str, y_axis: str, description: str) -> str:
-    """Lines in steps, each with its name at its end. Bands are cut off where they leave the lines' part of the axis."""
-    bottom, left = 230, 40
-    right = WIDTH - 8 - 1.15 * max(width_of(shortened(line.label)) for line in lines)  # names are bold
-    drawing = Drawing(WIDTH, bottom + _AXIS, description)
-    x = Scale(0.0, max(float(line.x[-1]) for line in lines), left, right)
-    highs = [float(line.high.max()) for line in lines if line.high is not None]
-    y = scale([float(v) for line in lines for v in line.y] + highs, bottom, _TOP + 16)
-    _horizontal_axis(drawing, x, bottom, bottom, x_axis)
-    for tick in y.ticks():
-        drawing.line(left, y(tick), right, y(tick), "rule")
-        drawing.text(left - 6, y(tick) + 4, _number(tick), "soft", "end")
-    drawing.text(2, _TOP + 4, y_axis, "soft")
-    for line in lines:
-        if line.low is not None and line.high is not None:
-            upper, lower = _stairs(line.x, line.high, x, y), _stairs(line.x, line.low, x, y)
-            drawing.path([*upper, *reversed(lower)], f"band s{line.series}")
-    for line in lines:
-        drawing.path(_stairs(line.x, line.y, x, y), f"line s{line.series}")
-    for line, height in zip(lines, _apart([y(float(line.y[-1])) for line in lines], 15), strict=True):
-        drawing.text(right + 6, height + 4, shortened(line.label), f"named strong s{line.series}")
-    return str(drawing)
+def searches(evidence: Evidence) -> list[Chart]:
+    """The best validation score so far, against trials and against device-seconds; and each population by itself."""
+    axis, charts = evidence.unit.axis(evidence.objective, "validation"), []
+    for name, x_axis in (("trials", "trials"), ("seconds", "device-seconds")):
+        if lines := trial_lines(evidence, by_seconds=name == "seconds"):
+            title = f"Best so far, by {x_axis}"
+            words = "; ".join(f"{line.label} ends at {line.y[-1]:.4g}" for line in lines)
+            draw = partial(steps, lines=lines, x_axis=x_axis, y_axis=f"best {axis} so far")
+            charts.append(chart(f"search-{name}", title, "", f"{title}, {axis}: {words}", 270, draw))
+    for method, search in evidence.searches.items():
+        if rounds := search.get("rounds"):
+            title = f"{label(method)}'s population"
+            caption = "A line for each member; where a copy replaces it, a stroke leads up to the member copied."
+            words = f"{title}: {axis} of {len(rounds[0]['scores'])} members over {rounds[-1]['until']} epochs"
+            draw = partial(members, rounds=rounds, chosen=search["chosen"], factor=evidence.unit.factor, y_axis=axis)
+            charts.append(chart(f"population-{method}", title, caption, words, 270, draw))
+    return charts
 
 
-def matrix(shares: Floats, classes: Sequence[str], description: str) -> str:
-    """A confusion matrix: row i, column j holds which part of class i was taken for class j.
+def _colour(method: str) -> str:
+    return _COLOURS.get(method, "s3")
 
-    shares: (K, K) in [0, 1], NaN in the row of a class without images. Names and numbers are left out where they would
-    not be legible: of more than 25 and of more than 12 classes.
+
+def chance(scores: Floats, most: int, confidence: float) -> tuple[Floats, Floats]:
+    """Between which values the best of k random trials lies, for k from 1 to `most`.
+
+    These are quantiles under the trials' own distribution; the k are drawn with replacement, so the band does not close
+    at the end (Dodge et al., 2019, Show Your Work).
+    scores: (N,); gives two arrays (most,).
     """
-    count = len(classes)
-    named, numbered = count <= 25, count <= 12
-    labels = [shortened(name, 14) for name in classes] if named else []
-    across = max(map(width_of, labels), default=0.0)
-    upright = across > 24  # too wide to stand side by side
-    left = 10 + max(across, width_of("is ↓"))
-    cell = (WIDTH - left) / count
-    top = 24 + (across if upright else 14)
-    drawing = Drawing(WIDTH, top + cell * count + 2, description)
-    drawing.text(left, 12, "taken for →", "soft")
-    drawing.text(left - 4, top - 6, "is ↓", "soft", "end")
-    for i, label in enumerate(labels):
-        middle = cell * (i + 0.5)
-        drawing.text(left - 6, top + middle + 4, label, "", "end")
-        if upright:
-            drawing.vertical_text(left + middle + 4, top - 6, label)
-        else:
-            drawing.text(left + middle, top - 6, label, "", "middle")
-    for i, j in np.ndindex(count, count):
-        share = float(np.nan_to_num(shares[i, j]))
-        if share < 0.002:
-            continue
-        x, y, depth = left + cell * j, top + cell * i, 0.1 + 0.9 * share**0.6
-        drawing.rect(x, y, cell * 0.96, cell * 0.96, "cell s0" if i == j else "cell wrong", depth)
-        if numbered and round(100 * share):
-            drawing.text(x + cell * 0.48, y + cell * 0.48 + 4, f"{100 * share:.0f}", "inside" if depth > 0.62 else "", "middle")
-    drawing.line(left, top - 1, WIDTH, top - 1, "rule")
-    return str(drawing)
+    ordered, k = np.sort(scores), np.arange(1, most + 1)
+    low, high = (
+        ordered[np.ceil(len(ordered) * quantile ** (1 / k) - 1e-9).astype(int).clip(1, len(ordered)) - 1]
+        for quantile in ((1 - confidence) / 2, (1 + confidence) / 2)
+    )
+    return low, high
 
 
-def heat(rows: Mapping[str, Floats], starts: Sequence[float], x_axis: str, description: str, series: int = 0) -> str:
-    """A strip for each row, the stronger its colour the higher its value (0 to 1).
+def effects(evidence: Evidence) -> Chart | None:
+    """Which operations matter: random search's trials, and the other searches' beside them.
 
-    rows: {label: (S,) values}; starts: (S + 1,) where on the axis each value begins, and where the last one ends.
+    Not a population's: its members are copies of each other, so they are no independent trials.
     """
-    height, top = 18, _TOP
-    left = 10 + max(width_of(shortened(label)) for label in rows)
-    bottom = top + height * len(rows)
-    drawing = Drawing(WIDTH, bottom + _AXIS, description)
-    x = Scale(starts[0], starts[-1], left, WIDTH - 10)
-    for i, (label, values) in enumerate(rows.items()):
-        y = top + height * i
-        drawing.text(left - 6, y + 13, shortened(label), "", "end")
-        for value, (start, end) in zip(values, pairwise(starts), strict=True):
-            if value > 0:
-                drawing.rect(x(start), y + 2, x(end) - x(start), height - 4, f"cell s{series}", 0.06 + 0.94 * float(value))
-    _horizontal_axis(drawing, x, bottom, bottom, x_axis)
-    return str(drawing)
+    by_method = {}
+    for method, search in sorted(evidence.searches.items(), key=lambda item: item[0] != "random"):
+        trials = [t for t in search["trials"] if t["policy"] and t["score"] is not None and not search.get("rounds")]
+        scores = [evidence.unit.factor * t["score"] for t in trials]
+        if found := importance([_strengths(t["policy"]) for t in trials], scores, evidence.confidence):
+            by_method[method] = {e.operation: Mark(e.difference, e.low, e.high, _colour(method)) for e in found}
+    if not by_method:
+        return None
+    names = dict.fromkeys(name for marks in by_method.values() for name in marks)
+    rows = [Row(name, tuple(marks[name] for marks in by_method.values() if name in marks)) for name in names]
+    title = "Policies with the operation against policies without"
+    caption = f"Difference of the mean validation score, with its {evidence.interval}."
+    axis = "points of validation score" if evidence.unit.points else "difference in score"
+    legend = {_colour(method): label(method) for method in by_method}
+    return dots_chart("importance", title, caption, rows, axis, zero=True, legend=legend)
 
 
-def _horizontal_axis(drawing: Drawing, x: Scale, top: float, bottom: float, name: str) -> None:
-    for tick in x.ticks():
-        drawing.line(x(tick), top, x(tick), bottom + 4, "rule")
-        drawing.text(x(tick), bottom + 17, _number(tick), "soft", "middle")
-    drawing.line(x.start, bottom, x.end, bottom, "rule")
-    drawing.text((x.start + x.end) / 2, bottom + 34, name, "soft", "middle")
+def _strengths(data: Mapping[str, Any]) -> dict[str, float]:
+    policy = from_dict(data)
+    assert isinstance(policy, Policy | Schedule)  # searches propose nothing else
+    return strengths(policy)
 
 
-def _legend(drawing: Drawing, legend: Mapping[int, str], x: float) -> None:
-    """A line for each name, or all in one where they fit."""
-    beside = _fits_one_line(legend, x)
-    for i, (series, name) in enumerate(legend.items()):
-        y = _TOP + 5 + (0 if beside else 18 * i)
-        drawing.circle(x + 4, y, 4, f"dot s{series}")
-        drawing.text(x + 13, y + 4, shortened(name, 40))
-        x += (30 + width_of(name)) if beside else 0
+def bands(method: str, schedule: Schedule) -> list[Chart]:
+    """Probability and magnitude of each operation over the epochs of a schedule."""
+    names = list(dict.fromkeys(o.name for s in schedule.segments for p in s.policy.sub_policies for o in p.operations))
+    starts = np.cumsum([0] + [segment.epochs for segment in schedule.segments]).astype(float).tolist()
+    probability, magnitude = np.zeros((2, len(names), len(schedule.segments)))
+    for i, segment in enumerate(schedule.segments):
+        for operation in (o for sub_policy in segment.policy.sub_policies for o in sub_policy.operations):
+            at = (names.index(operation.name), i)
+            probability[at] = min(probability[at] + operation.probability, 1.0)
+            magnitude[at] = max(magnitude[at], operation.magnitude if find(operation.name).magnitude else 0.0)
+    charts = []
+    for kind, values in (("probability", probability), ("magnitude", magnitude)):
+        most = float(values.max()) or 1.0
+        rows = {name: values[i] / most for i, name in enumerate(names)}
+        caption = f"The strongest colour is a {kind} of {most:.3g}."
+        words = f"{label(method)}: {kind} of {', '.join(names)} over {schedule.epochs} epochs. {caption}"
+        draw = partial(heat, rows=rows, starts=starts, x_axis="epoch", colour=_colour(method))
+        title, height = f"{label(method)}: {kind}", 48 + 18 * len(rows)
+        charts.append(chart(f"schedule-{method}-{kind}", title, caption, words, height, draw))
+    return charts
 
 
-def _fits_one_line(legend: Mapping[int, str], x: float) -> bool:
-    return x + sum(30 + width_of(name) for name in legend.values()) < WIDTH
+def recall(evidence: Evidence, arms: Sequence[str]) -> Chart:
+    """Recall of each class, arm beside arm."""
+    by_arm = {arm: rows.set_index("class") for arm, rows in evidence.tables.recall.groupby("arm")}
+    colours = {arm: "soft" if i == 0 else "s0" for i, arm in enumerate(arms)}
+    classes = by_arm[arms[0]].sort_values("recall", kind="stable").index
+    rows = [Row(str(c), tuple(_mark(by_arm[arm].loc[c], "recall", colours[arm]) for arm in arms)) for c in classes[:_CLASSES]]
+    caption = f"The percentage of a class's images that is recognised, with its {evidence.interval}; the worst class first."
+    if len(classes) > _CLASSES:
+        caption += f" The {_CLASSES} classes that fare worst without."
+    legend = {colours[arm]: label(arm) for arm in arms}
+    return dots_chart("recall", "Recall of each class", caption, rows, "recall on test, %", legend=legend)
 
 
-def _stairs(xs: Floats, ys: Floats, x: Scale, y: Scale) -> list[tuple[float, float]]:
-    points = [(x(float(xs[0])), y(float(ys[0])))]
-    for now, value in zip(xs[1:], ys[1:], strict=True):
-        points += [(x(float(now)), points[-1][1]), (x(float(now)), y(float(value)))]
-    return points
-
-
-def _apart(heights: Sequence[float], gap: float) -> list[float]:
-    """The heights, moved down where two are closer than `gap`."""
-    placed = list(heights)
-    order = sorted(range(len(placed)), key=lambda i: placed[i])
-    for above, below in pairwise(order):
-        placed[below] = max(placed[below], placed[above] + gap)
-    return placed
-
-
-def _number(value: float) -> str:
-    return f"{value:g}".replace("-", "−")
+def confusion(evidence: Evidence, arm: str, name: str) -> Chart:
+    """What was taken for what."""
+    frame = evidence.tables.confusion
+    classes = list(frame["true"].unique())
+    counts = frame.loc[frame["arm"] == arm, "count"].to_numpy(np.float64).reshape(len(classes), -1)  # as its rows stand
+    total = counts.sum(1, keepdims=True)
+    shares = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+    wrong = np.where(np.eye(len(classes), dtype=bool), 0.0, np.nan_to_num(shares))
+    i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    title = f"Mistakes, {label(arm)}"
+    worst = f"Most often mistaken: {classes[i]} for {classes[j]}, {100 * wrong[i, j]:.1f} % of its images."
+    caption = f"Percent of each class's images (rows), over all trainings. {worst}"
+    draw = partial(matrix, shares=shares, classes=classes)
+    return chart(f"confusion-{name}", title, caption, f"{title}. {caption}", 400, draw)

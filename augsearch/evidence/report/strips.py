@@ -22,6 +22,8 @@ _EPOCHS = 6  # of a schedule
 
 @dataclass(frozen=True)
 class Strip:
+    """A row of images."""
+
     label: tuple[str, ...]
     """The sub-policy's operations, or the epoch."""
     uri: str
@@ -29,7 +31,7 @@ class Strip:
 
 
 def strips(item: Policy | Schedule, images: Images, seed: int = 0) -> tuple[Strip, ...]:
-    """The images as they are, then each sub-policy (of more than 30, 30 evenly spaced), or six epochs of a schedule.
+    """The images as they are, then each sub-policy (at most 30, evenly spaced), or six epochs of a schedule.
 
     images: (N, C, H, W) uint8.
     """

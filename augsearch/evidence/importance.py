@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from augsearch.policy import Policy, Schedule
 from augsearch.policy.ops import find
+
+Floats = NDArray[np.float64]
 
 _FEWEST = 3  # trials on each side; the interval of fewer says nothing
 
@@ -31,7 +33,7 @@ class Effect:
 
 
 def strengths(item: Policy | Schedule) -> dict[str, float]:
-    """{operation: probability x magnitude, summed over a policy's slots}; of a schedule, the mean over its epochs.
+    """{operation: probability x magnitude, summed over a policy}; for a schedule, the mean over its epochs.
 
     Magnitudes are in the policy's dialect; an operation without one counts with its probability alone.
     """
@@ -52,9 +54,9 @@ def importance(used: Sequence[Mapping[str, float]], scores: Sequence[float], con
     random is the difference the operation's doing; a search that learns tries what it takes for good together.
 
     Args:
-        used: of each trial the `strengths` of its policy.
-        scores: of each trial, in any unit; the effects have the same.
-        confidence: of each interval.
+        used: each trial's `strengths`.
+        scores: each trial's score, in any unit; the effects have the same.
+        confidence: each interval's.
 
     Returns:
         One for each operation that at least three trials use and at least three do not.
@@ -69,12 +71,10 @@ def importance(used: Sequence[Mapping[str, float]], scores: Sequence[float], con
     return sorted(effects, key=lambda effect: -effect.difference)
 
 
-def _welch(name: str, using: np.ndarray, others: np.ndarray, confidence: float) -> Effect:
-    """Welch's interval for a difference of means."""
+def _welch(name: str, using: Floats, others: Floats, confidence: float) -> Effect:
+    """The difference of two means with Welch's interval."""
     difference = float(using.mean() - others.mean())
-    a, b = using.var(ddof=1) / len(using), others.var(ddof=1) / len(others)
-    reach = 0.0
-    if a + b > 0:
-        freedom = (a + b) ** 2 / (a**2 / (len(using) - 1) + b**2 / (len(others) - 1))
-        reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(a + b)
-    return Effect(name, difference, difference - reach, difference + reach, len(using), len(others))
+    low = high = difference
+    if np.ptp(using) or np.ptp(others):
+        low, high = map(float, stats.ttest_ind(using, others, equal_var=False).confidence_interval(confidence))
+    return Effect(name, difference, low, high, len(using), len(others))
