@@ -26,7 +26,7 @@ from augsearch import policy
 from augsearch.data.prepare import prepare
 from augsearch.data.prepared import load_info, save
 from augsearch.environment import commit, hardware, versions
-from augsearch.evidence.results import Estimate, estimate
+from augsearch.evidence.scores import Estimate, estimate
 from augsearch.evidence.testing import Testing
 from augsearch.execute import Evaluator, SerialExecutor, evaluate
 from augsearch.files import replacing, write_text

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 
-from augsearch.data.prepared import load_info
 from augsearch.evidence.retraining import Model
 from augsearch.objective import Objective
 from augsearch.progress import AnyLogger, RetrainProgress, SearchProgress
@@ -43,8 +42,7 @@ class ModelObserver:
 
     def champion(self, models: Sequence[Model]) -> None:
         """Register the model that is best on the validation split."""
-        info = None if self.stage.settings.search.own_script else load_info(self.stage.workspace.info)
-        if line := self.mlflow.champion(models, self.stage.objective, info):
+        if line := self.mlflow.champion(models, self.stage.objective, self.stage.info):
             self.log.info(line)
 
 

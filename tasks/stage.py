@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 
+from augsearch.data.info import DatasetInfo
+from augsearch.data.prepared import load_info
 from augsearch.devices import slow_precision, workers
 from augsearch.execute import Evaluator
 from augsearch.job import Bench
@@ -26,6 +28,11 @@ class Stage:
     settings: Settings
     workspace: Workspace
     evaluator: Evaluator
+
+    @property
+    def info(self) -> DatasetInfo | None:
+        """The prepared data set; None for a user's script, which has its own."""
+        return None if self.settings.search.own_script else load_info(self.workspace.info)
 
     @property
     def objective(self) -> Objective:

@@ -23,12 +23,13 @@ import torch
 from augsearch.data.info import DatasetInfo
 from augsearch.data.prepared import load_split
 from augsearch.evidence.entries import Entry, member_entries, model_entry, trial_entry
+from augsearch.evidence.plots import population_figure
 from augsearch.evidence.retraining import Model, best_model, classifier
 from augsearch.fingerprint import fingerprint
 from augsearch.job import Outcome
 from augsearch.objective import Objective
 from augsearch.policy import to_dict
-from augsearch.policy.pictures import Images, describe, example_images, picture, population_figure
+from augsearch.policy.pictures import Images, describe, example_images, picture
 from augsearch.search.loop import Ended, SearchOutcome
 from augsearch.search.record import summary
 from augsearch.search.searcher import Searcher
@@ -230,9 +231,8 @@ class MlflowSearch:
     def _track_population(self, outcome: SearchOutcome) -> None:
         for entry in member_entries(outcome, self._objective, self._examples):
             self.tracker.child(entry)
-        size = len(self._searcher.rounds()[0].trials)
-        lineage = [t.id % size for t in self._searcher.lineage(outcome.chosen)]
-        figure = population_figure(summary(outcome)["rounds"], lineage)
+        record = summary(outcome)
+        figure = population_figure(record["rounds"], record["chosen"])
         self.tracker.client.log_figure(self.tracker.id, figure, "population.png")
         assert outcome.augmentation is not None  # a schedule
         self.tracker.client.log_image(self.tracker.id, picture(outcome.augmentation, self._examples, columns=8), "policy.png")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from augsearch.evidence import arms
-from augsearch.evidence.results import arm_scores, estimate
+from augsearch.evidence.scores import PERCENT, estimate, scores_by_arm
 from tests.conftest import ROOT
 
 RESULTS = ROOT / "docs/results"
@@ -32,8 +32,8 @@ def shown(row: list[str], head: list[str]) -> dict[str, str]:
 
 def kept(name: str, measure: str = "accuracy") -> dict[str, str]:
     """{arm's label: its cell}, computed from every retraining of the run."""
-    scores = arm_scores(pd.read_csv(RESULTS / name / "scores.csv"), measure)
-    return {arms.label(arm): str(estimate(values)) for arm, values in scores.items()}
+    scores = scores_by_arm(pd.read_csv(RESULTS / name / "scores.csv"), f"test_{measure}")
+    return {arms.label(arm): PERCENT.mean(estimate(values)) for arm, values in scores.items()}
 
 
 def test_the_first_table_is_what_the_runs_gave() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from augsearch.evidence.report.importance import strengths
+from augsearch.evidence.importance import strengths
 from augsearch.evidence.retraining import Model
 from augsearch.job import Outcome
 from augsearch.objective import Objective

@@ -31,6 +31,7 @@ from augsearch.training.training import load_checked_info, new_network, normalis
 from augsearch.workspace import Workspace
 
 Counts = NDArray[np.int64]
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -119,18 +120,19 @@ def confusion(predicted: Counts, labels: Counts, classes: int) -> Counts:
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
-def confusions_of_models(settings: Settings, workspace: Workspace, evaluator: Evaluator) -> list[Counts]:
-    """The confusion matrix of every model of models/retrain.json, in its order; none for a user's script.
+def tested_models(settings: Settings, workspace: Workspace, evaluator: Evaluator) -> tuple[Rows, list[Counts]]:
+    """The rows of models/retrain.json, and the confusion matrix of each model; none for a user's script.
 
     Raises:
         SearchError: a test failed.
     """
+    rows: Rows = json.loads(workspace.retrained.read_text())
     if settings.search.own_script:
-        return []
+        return rows, []
     info = load_info(workspace.info)
     platform = evaluator.executor.bench.device.partition(":")[0]
     works = []
-    for row in json.loads(workspace.retrained.read_text()):
+    for row in rows:
         trained = override(settings, row["settings"])
         job = Testing(row["key"], info.fingerprint, trained.network, trained.train, platform)
         works.append(Work(f"test {row['arm']} {row['repeat']}", (job,)))
@@ -141,4 +143,4 @@ def confusions_of_models(settings: Settings, workspace: Workspace, evaluator: Ev
             raise SearchError(f"{done.work.name} failed: {outcome.message}")
         assert isinstance(outcome, Tested)
         matrices[done.work] = np.array(outcome.confusion, np.int64)
-    return [matrices[work] for work in works]
+    return rows, [matrices[work] for work in works]
