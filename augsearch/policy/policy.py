@@ -28,16 +28,14 @@ from typing import Any, Literal, get_args
 
 from augsearch.errors import PolicyError
 from augsearch.files import write_text
-from augsearch.policy.ops import DIALECTS, Dialect, find
+from augsearch.policy.ops import CONVENTIONS, DIALECTS, find
+from augsearch.policy.ops import Dialect as Dialect
 
 Draw = Literal["batch", "image", "count"]
 DRAWS: tuple[Draw, ...] = get_args(Draw)
 FORMAT = "augsearch"
 VERSION = 1
 _MOST_PAIRS = 1000
-
-# The largest |magnitude| that a policy may hold; torchvision's are pixels, degrees or bits as the bins give them.
-_LARGEST: dict[str, float] = {"tuun": 1.0, "pba": 10.0, "torchvision": 1e4}
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ def _check_operation(operation: Operation, dialect: Dialect, place: str) -> None
     # `not (a <= x <= b)` is also true of NaN
     if not 0.0 <= operation.probability <= 1.0:
         raise PolicyError(f"{place}.probability: {operation.probability}; must be from 0 to 1")
-    largest = _LARGEST[dialect]
+    largest = CONVENTIONS[dialect].largest
     if not 0.0 <= operation.magnitude <= largest:
         raise PolicyError(f"{place}.magnitude: {operation.magnitude}; must be from 0 to {largest:g} in dialect {dialect}")
 
