@@ -63,6 +63,48 @@ def test_one_sub_policy_for_a_mini_batch_each_operation_for_an_image() -> None:
     assert torch.all((inverted[chosen] - 0.5).abs() < 0.12)  # five standard deviations
 
 
+@given(sizes=st.lists(st.integers(1, 40), min_size=2, max_size=12), epoch=st.integers(0, 5))
+def test_a_call_is_a_mini_batch_whatever_its_size(sizes: list[int], epoch: int) -> None:
+    """As the README has it: `augment(images, epoch=epoch)` for each mini-batch of a loader."""
+    policy = Policy(tuple(SubPolicy((Operation("Posterize", 1.0, m / 4),)) for m in range(5)))
+    ones = [torch.full((size, 1, 1, 1), 255, dtype=torch.uint8) for size in sizes]
+    augment = Augment(policy, seed=1)
+    drawn = [augment(images, epoch=epoch) for images in ones]
+    assert all(len(out.unique()) == 1 for out in drawn)
+    positions = np.cumsum([0, *sizes])
+    again = [Augment(policy, seed=1)(x, epoch=epoch, position=int(p)) for x, p in zip(ones, positions)]
+    assert all(torch.equal(a, b) for a, b in zip(drawn, again))
+
+
+def test_calls_draw_different_sub_policies() -> None:
+    policy = Policy(tuple(SubPolicy((Operation(name, 1.0, 0.0),)) for name in ("Invert", "Identity")))
+    augment, images = Augment(policy, seed=0), torch.zeros(10, 1, 1, 1, dtype=torch.uint8)
+    inverted = sum(bool(augment(images).all()) for _ in range(200))
+    assert 60 < inverted < 140  # a fair coin: five standard deviations
+
+
+def test_sample_pairing_mixes_within_the_call() -> None:
+    policy = Policy((SubPolicy((Operation("SamplePairing", 1.0, 1.0),)),))
+    augment = Augment(policy)
+    for size in (3, 200):
+        images = torch.full((size, 1, 2, 2), size, dtype=torch.uint8)
+        assert torch.equal(augment(images), images)
+    ramp = torch.arange(200, dtype=torch.uint8).view(200, 1, 1, 1)
+    assert len((augment(ramp).int() - ramp.int()).unique()) > 20
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_size_below_one_is_refused(size: int) -> None:
+    with pytest.raises(PolicyError, match=f"batch_size: {size}; must be at least 1"):
+        Augment(random_policy(0, "batch"), batch_size=size)
+
+
+def test_images_of_another_type_are_refused_whatever_is_drawn() -> None:
+    never = Policy((SubPolicy((Operation("Invert", 0.0, 0.0),)),))
+    with pytest.raises(PolicyError, match=r"images: \(2, 3, 4, 4\) torch.float32; must be \(B, C, H, W\) uint8"):
+        Augment(never)(torch.rand(2, 3, 4, 4))
+
+
 def test_signs_go_both_ways_unless_the_released_code_is_asked_for() -> None:
     policy = Policy((SubPolicy((Operation("Rotate", 1.0, 1.0),)),))
     image = torch.zeros(1, 1, 9, 9, dtype=torch.uint8)

@@ -2,12 +2,12 @@
 
     augment = Augment(load_policy("policy.json"), seed=0)
     for epoch in range(epochs):
-        for images, labels in loader:             # (B, C, H, W) uint8
+        for images, labels in loader:             # (B, C, H, W) uint8: a mini-batch of any size
             images = augment(images, epoch=epoch)
 
-Every decision is a function of (seed, epoch, position of the image in the epoch), so the same seed gives the
-same pixels however the stream of images is cut into calls, on a CPU and on a GPU alike (SamplePairing needs
-a pool for that, or cuts between mini-batches). Decisions are drawn on the host; images then go through each
+Every decision is a function of (seed, epoch, position of the image in the epoch). With a `batch_size` the same seed
+therefore gives the same pixels however the stream of images is cut into calls, on a CPU and on a GPU alike (SamplePairing
+needs a pool for that, or cuts between mini-batches). Decisions are drawn on the host; images then go through each
 operation together, grouped by operation.
 """
 
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from augsearch.errors import PolicyError
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule
-from augsearch.policy.ops import Floats, apply, find
-from augsearch.policy.randomness import uniform
+from augsearch.policy.ops import Floats, apply, check_images, find
+from augsearch.policy.randomness import Positions, uniform
 
 _SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
 _STREAMS_PER_POLICY = 16
@@ -83,12 +83,16 @@ class Augment:
     Args:
         policy: what to apply; a chain or a sequence is applied in its order.
         seed: the same seed, the same pixels.
-        batch_size: for policies drawn by "batch": images at positions [k * batch_size, (k + 1) * batch_size) of
-            an epoch share a sub-policy.
+        batch_size: images of a mini-batch, which share a sub-policy where policies are drawn by "batch". Without it a
+            call is a mini-batch, whatever its size. With it, calls may hold parts of mini-batches or several: images at
+            positions [k * batch_size, (k + 1) * batch_size) of an epoch are one.
         fill: colour outside the frame; the dialect's when absent (give the data set's mean for PBA).
         pool: (N, C, H, W) uint8, the images that SamplePairing mixes in. Without one an image's partner is drawn
             from its own mini-batch, as the images came, and "however cut" holds for cuts between mini-batches.
         one_sided_rotate: Tuun's released code never turns Rotate's sign; the default draws it, as for shears.
+
+    Raises:
+        PolicyError: a batch size below 1, or a pool of another shape or type.
     """
 
     def __init__(
@@ -96,13 +100,15 @@ class Augment:
         policy: Augmentation | Sequence[Policy | Schedule],
         *,
         seed: int = 0,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         fill: int | tuple[int, ...] | None = None,
         one_sided_rotate: bool = False,
         pool: Tensor | None = None,
     ) -> None:
         if pool is not None and (pool.ndim != 4 or pool.dtype != torch.uint8 or not len(pool)):
             raise PolicyError(f"pool: {tuple(pool.shape)} {pool.dtype}; must be (N, C, H, W) uint8, N >= 1")
+        if batch_size is not None and batch_size < 1:
+            raise PolicyError(f"batch_size: {batch_size}; must be at least 1, or None: a call is a mini-batch")
         if isinstance(policy, Chain):
             policy = policy.parts
         self.parts = (policy,) if isinstance(policy, (Policy, Schedule)) else tuple(policy)
@@ -111,7 +117,7 @@ class Augment:
         self.fill = fill
         self.one_sided_rotate = one_sided_rotate
         self.pool = pool
-        self._next = (0, 0)  # epoch, position
+        self._positions = Positions()
         self._tables: dict[int, Table] = {}
         self._blocks: dict[int, tuple[tuple[int, int, int], Plan]] = {}  # for each stream the latest block and its place
 
@@ -120,10 +126,14 @@ class Augment:
 
         position: the first image's place in its epoch. Without it images are counted from one call to the
         next, starting at 0 whenever `epoch` changes.
+
+        Raises:
+            PolicyError: images of another shape or type.
         """
+        check_images(images)
         if position is None:
-            position = self._next[1] if self._next[0] == epoch else 0
-        self._next = (epoch, position + len(images))
+            position = self._positions.at(self.seed, epoch)
+        self._positions.passed(self.seed, epoch, position + len(images))
         for i in range(len(self.parts)):
             images = _apply_part([self], i, images, epoch, position)
         return images
@@ -132,8 +142,16 @@ class Augment:
         part = self.parts[i]
         return part.at(epoch) if isinstance(part, Schedule) else part
 
+    def plans(self, count: int, epoch: int, position: int) -> list[tuple[Policy, Plan]]:
+        """Each part's policy in that epoch, and its plan of `count` images; without SamplePairing's partners."""
+        policies = [self._part(i, epoch) for i in range(len(self.parts))]
+        streams = range(0, len(policies) * _STREAMS_PER_POLICY, _STREAMS_PER_POLICY)
+        return [(p, self.planned(p, count, epoch, position, stream)) for p, stream in zip(policies, streams, strict=True)]
+
     def planned(self, policy: Policy, count: int, epoch: int, position: int, stream: int = 0) -> Plan:
         """The plan of `count` images, out of blocks of `_AHEAD`: numpy draws a thousand as fast as fifty."""
+        if policy.draw == "batch" and self.batch_size is None:  # the call decides what a mini-batch is
+            return self._plan(policy, count, epoch, position, stream)
         parts = []
         for block in range(position // _AHEAD, (position + max(count, 1) - 1) // _AHEAD + 1):
             first, place = block * _AHEAD, (id(policy), epoch, block)
@@ -166,8 +184,8 @@ class Augment:
         if self.pool is not None:
             chosen, source = (draws * len(self.pool)).astype(np.int64), self.pool
         else:
-            first = np.maximum(where // self.batch_size * self.batch_size, position) - position
-            end = np.minimum((where // self.batch_size + 1) * self.batch_size - position, len(images))
+            batch = self._mini_batch(where)
+            first, end = (np.searchsorted(batch, batch, side) for side in ("left", "right"))
             chosen, source = first + (draws * (end - first)).astype(np.int64), images
         return _take(source, chosen).to(images.device)
 
@@ -175,9 +193,13 @@ class Augment:
         """(B, K) places in the table: the operations that an image may get, in order, -1 for none."""
         if policy.draw == "count":
             return self._counted(table.chance[:-1], where, epoch, stream)
-        draws, member = np.unique(where // (self.batch_size if policy.draw == "batch" else 1), return_inverse=True)
+        draws, member = np.unique(self._mini_batch(where) if policy.draw == "batch" else where, return_inverse=True)
         chosen = uniform(self.seed, stream + _SUB_POLICY, epoch, draws)[:, 0] * len(table.sub_policies)
         return table.sub_policies[chosen.astype(np.int64)[member]]
+
+    def _mini_batch(self, where: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B,) a number for each image's mini-batch; where: (B,) positions of a call, one after the other."""
+        return np.repeat(where[:1], len(where)) if self.batch_size is None else where // self.batch_size
 
     def _counted(self, chance: Floats, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
         """PBA: trying shuffled operations until `count` were applied is keeping the `count` accepted ones of lowest key."""

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from torch.utils.data import get_worker_info
 
 _MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
@@ -48,3 +49,27 @@ def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: Array
     counter[..., 2] = epoch & 0xFFFFFFFF
     counter[..., 3] = stream & 0xFFFFFFFF
     return philox(counter, (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF)) / 2.0**32
+
+
+def worker_seed(seed: int) -> int:
+    """The seed itself; in a DataLoader's worker mixed with that worker's own, which torch draws anew for every epoch.
+
+    Workers and epochs thus draw differently, and `torch.manual_seed` makes them the same again.
+    """
+    worker = get_worker_info()
+    return seed if worker is None else (seed + worker.seed) % 2**63
+
+
+class Positions:
+    """Counts images: from one call to the next, and from 0 again with every other seed or epoch."""
+
+    def __init__(self) -> None:
+        self._next = (0, 0, 0)  # seed, epoch, position
+
+    def at(self, seed: int, epoch: int) -> int:
+        """The position of the next image."""
+        return self._next[2] if self._next[:2] == (seed, epoch) else 0
+
+    def passed(self, seed: int, epoch: int, position: int) -> None:
+        """Go on from this position."""
+        self._next = (seed, epoch, position)

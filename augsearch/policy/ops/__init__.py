@@ -18,7 +18,7 @@ Source of the arithmetic: Pillow's ImageOps, ImageEnhance and Geometry.
 """
 
 from augsearch.policy.ops.op import CONVENTIONS, DIALECTS, Call, Convention, Dialect, Floats, Op, Run
-from augsearch.policy.ops.run import apply
+from augsearch.policy.ops.run import apply, check_images
 from augsearch.policy.ops.table import OPS, PBA_OPERATIONS, find
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "Op",
     "Run",
     "apply",
+    "check_images",
     "find",
 ]

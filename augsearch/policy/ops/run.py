@@ -47,8 +47,7 @@ def apply(
     Raises:
         PolicyError: unknown name or dialect, or arguments of the wrong shape or type.
     """
-    if images.ndim != 4 or images.dtype != torch.uint8 or 0 in images.shape[1:]:
-        raise PolicyError(f"images: {tuple(images.shape)} {images.dtype}; must be (B, C, H, W) uint8, C, H, W >= 1")
+    check_images(images)
     op = find(name)
     if dialect not in DIALECTS:
         raise PolicyError(f"dialect {dialect!r}: unknown; there are {', '.join(DIALECTS)}")
@@ -67,6 +66,16 @@ def apply(
     meaning = op.meaning.get(dialect)
     call = Call(dialect, _fill_colour(fill, dialect, images), where, partners, meaning.way if meaning else "")
     return _in_pieces(op, images.contiguous(), meaning.value(values, *images.shape[2:]) if meaning else values, call)
+
+
+def check_images(images: Tensor) -> None:
+    """Refuse what is no batch of images.
+
+    Raises:
+        PolicyError: they are not (B, C, H, W) uint8.
+    """
+    if images.ndim != 4 or images.dtype != torch.uint8 or 0 in images.shape[1:]:
+        raise PolicyError(f"images: {tuple(images.shape)} {images.dtype}; must be (B, C, H, W) uint8, C, H, W >= 1")
 
 
 def _in_pieces(op: Op, images: Tensor, values: Floats, call: Call) -> Tensor:
