@@ -211,14 +211,6 @@ def test_exported_module_runs_without_this_project(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(transform(v2.functional.to_pil_image(images))), (255 - images).permute(1, 2, 0).numpy())
 
 
-def test_exported_for_albumentations(tmp_path: Path) -> None:
-    albumentations = pytest.importorskip("albumentations", reason="albumentations is not installed")
-    export(one_operation("Invert", "tuun", 0.0), "albumentations", tmp_path / "out.py")
-    pipeline = albumentations.Compose([module_at(tmp_path / "out.py").Augment()])
-    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    assert np.array_equal(pipeline(image=pixels)["image"], 255 - pixels)
-
-
 def test_exported_draws_have_the_same_frequencies(tmp_path: Path) -> None:
     """A schedule: in its second half PBA's draw, of which an always accepted Invert is in .3 / 2 + .5 of all images."""
     pair = tuple(SubPolicy((Operation(name, 1.0, 0.0),)) for name in ("Invert", "Identity"))
@@ -248,6 +240,8 @@ def test_exported_chain_applies_its_parts_in_order(tmp_path: Path) -> None:
 def test_export_says_what_it_cannot_do(tmp_path: Path) -> None:
     batch = Policy((SubPolicy((Operation("Invert", 1.0, 0.0),)),))
     assert any("drawn for each image" in line for line in export(batch, "torchvision", tmp_path / "out.py"))
+    lines = export(one_operation("Rotate", "tuun", 0.5), "torchvision", tmp_path / "out.py")
+    assert any("moves pixels (Rotate): samples with masks or boxes are refused" in line for line in lines)
     with pytest.raises(PolicyError, match="SamplePairing: cannot be exported"):
         export(one_operation("SamplePairing", "tuun", 0.5), "torchvision", tmp_path / "pairing.py")
     assert not (tmp_path / "pairing.py").exists()

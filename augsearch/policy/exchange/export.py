@@ -32,7 +32,7 @@ _SAMPLES = 64
 
 
 def export(item: Augmentation, target: str, path: Path) -> list[str]:
-    """Write the module; gives what it does otherwise than `augsearch.Augment`, a line each.
+    """Write the module, and list what it does otherwise than `augsearch.Augment`, a line each.
 
     Raises:
         PolicyError: the policy has an operation that no single image can get by Pillow.
@@ -46,6 +46,11 @@ def export(item: Augmentation, target: str, path: Path) -> list[str]:
     lines = ["the module draws from the target's own generator: the same frequencies, not the same images"]
     if any(policy.draw == "batch" for policy in policies):
         lines.append("a sub-policy is drawn for each image: a transform of one image knows no mini-batch")
+    moving = sorted({o.name for policy in policies for o in _operations(policy) if o.probability > 0 and OPS[o.name].moves})
+    if moving:
+        lines.append(
+            f"it moves pixels ({', '.join(moving)}): samples with masks or boxes are refused without allow_unmatched=True"
+        )
     return lines + differences(policies, module_source(item))
 
 
@@ -91,7 +96,7 @@ def _without_imports(text: str) -> str:
 
 
 def differences(policies: list[Policy], source: str) -> list[str]:
-    """How far the module's pixels are from this project's, on sample images, for each operation of the policies."""
+    """Measure how far the module's pixels are from this project's, on sample images, for each operation of the policies."""
     module = ModuleType("exported")
     exec(compile(source, "exported", "exec"), module.__dict__)
     rng = np.random.default_rng(0)

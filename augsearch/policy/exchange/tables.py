@@ -16,6 +16,8 @@ MEANING: dict[str, dict[str, Linear]] = {
 """What a magnitude means, by operation and dialect."""
 SIGNED: dict[str, tuple[str, ...]] = {name: op.signed for name, op in _SINGLE.items() if op.signed}
 """The dialects that draw a magnitude's sign, by operation."""
+MOVES: tuple[str, ...] = tuple(name for name, op in _SINGLE.items() if op.moves)
+"""Operations after which masks and boxes no longer match the image."""
 
 
 def source() -> str:
@@ -25,6 +27,7 @@ def source() -> str:
             f"FILL: dict[str, tuple[int, int, int]] = {_written(FILL)}",
             f"MEANING: dict[str, dict[str, Linear]] = {_written(MEANING)}",
             f"SIGNED: dict[str, tuple[str, ...]] = {_written(SIGNED)}",
+            f"MOVES: tuple[str, ...] = {_written(MOVES)}",
         )
     )
 
