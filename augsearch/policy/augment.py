@@ -14,6 +14,7 @@ operation together, grouped by operation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch import Tensor
 from augsearch.errors import PolicyError
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule
 from augsearch.policy.ops import Floats, apply, check_images, find
-from augsearch.policy.randomness import Positions, uniform
+from augsearch.policy.randomness import Positions, uniform, worker_seed
 
 _SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
 _STREAMS_PER_POLICY = 16
@@ -118,6 +119,7 @@ class Augment:
         self.one_sided_rotate = one_sided_rotate
         self.pool = pool
         self._positions = Positions()
+        self._in_worker: Augment | None = None
         self._tables: dict[int, Table] = {}
         self._blocks: dict[int, tuple[tuple[int, int, int], Plan]] = {}  # for each stream the latest block and its place
 
@@ -125,18 +127,35 @@ class Augment:
         """(B, C, H, W) uint8 -> the same, augmented.
 
         position: the first image's place in its epoch. Without it images are counted from one call to the
-        next, starting at 0 whenever `epoch` changes.
+        next, starting at 0 whenever `epoch` changes. In a DataLoader's worker (in a `collate_fn`, say), which counts
+        only its own images, decisions then follow from that worker's seed too: workers and epochs differ, and
+        `torch.manual_seed` makes them the same again.
 
         Raises:
             PolicyError: images of another shape or type.
         """
         check_images(images)
+        counted = worker_seed(self.seed)
+        augment = self if position is not None else self._with_seed(counted)
         if position is None:
-            position = self._positions.at(self.seed, epoch)
-        self._positions.passed(self.seed, epoch, position + len(images))
+            position = self._positions.at(counted, epoch)
+        self._positions.passed(counted, epoch, position + len(images))
         for i in range(len(self.parts)):
-            images = _apply_part([self], i, images, epoch, position)
+            images = _apply_part([augment], i, images, epoch, position)
         return images
+
+    def _with_seed(self, seed: int) -> Augment:
+        """The same with another seed: made once for each worker."""
+        if seed == self.seed:
+            return self
+        if self._in_worker is None or self._in_worker.seed != seed:
+            self._in_worker = copy(self)
+            self._in_worker.seed = seed
+        return self._in_worker
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out of copies what was made ahead: it is found by `id`, which means another policy in another process."""
+        return self.__dict__ | {"_tables": {}, "_blocks": {}, "_in_worker": None}
 
     def _part(self, i: int, epoch: int) -> Policy:
         part = self.parts[i]

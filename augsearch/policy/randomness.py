@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import get_worker_info
 
 _MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
+_SPREAD = 0x9E3779B97F4A7C15  # 2 ** 64 by the golden ratio, odd
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
@@ -54,10 +55,11 @@ def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: Array
 def worker_seed(seed: int) -> int:
     """The seed itself; in a DataLoader's worker mixed with that worker's own, which torch draws anew for every epoch.
 
-    Workers and epochs thus draw differently, and `torch.manual_seed` makes them the same again.
+    Workers and epochs thus draw differently, and `torch.manual_seed` makes them the same again. Workers' seeds follow one
+    another, so the seed is spread out first: a plain sum would give seed 1 in one worker what seed 0 has in the next.
     """
     worker = get_worker_info()
-    return seed if worker is None else (seed + worker.seed) % 2**63
+    return seed if worker is None else (seed * _SPREAD + worker.seed) % 2**63
 
 
 class Positions:
