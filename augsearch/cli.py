@@ -44,9 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("source", help="a file; for autoaugment cifar10, svhn or imagenet; for randaugment N,M; else wide")
     importing.add_argument("--from", dest="kind", choices=IMPORTERS, required=True)
     importing.add_argument("--epochs", type=_positive, help="pba: stretch the schedule to so many epochs")
-    importing.add_argument(
-        "--search-epochs", type=_positive, default=200, help="pba: how long its search trained (200; SVHN: 160)"
-    )
+    importing.add_argument("--search-epochs", type=_positive, help="pba: how long its search trained (200; SVHN: 160)")
+    importing.add_argument("--trial", help="pba: the trial to follow in a log of all trials (pbt_global.txt)")
     importing.add_argument("--size", type=_positive, default=32, help="side of the images, for translations in parts of it")
     importing.set_defaults(run=_import)
 
@@ -76,9 +75,18 @@ def _positive(text: str) -> int:
 
 def _import(options: argparse.Namespace) -> list[str]:
     output = _free(options)
-    item = IMPORTERS[options.kind](options.source, Options(options.epochs, options.search_epochs, (options.size, options.size)))
+    item = IMPORTERS[options.kind](options.source, _options(options))
     save(item, output)
     return [f"{output}: {_size(item)}", *([_NOTES[options.kind]] if options.kind in _NOTES else [])]
+
+
+def _options(options: argparse.Namespace) -> Options:
+    """What an import may need to know; refused where it does not apply."""
+    pba = {"epochs": options.epochs, "search_epochs": options.search_epochs, "trial": options.trial}
+    given = {name: value for name, value in pba.items() if value is not None}
+    if given and options.kind != "pba":
+        raise PolicyError(f"--{next(iter(given)).replace('_', '-')}: is for --from pba, not for --from {options.kind}")
+    return Options(size=(options.size, options.size), **given)
 
 
 def _export(options: argparse.Namespace) -> list[str]:

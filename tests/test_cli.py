@@ -59,12 +59,18 @@ def test_show_of_a_chain_has_each_part_and_the_whole(folder: Path, capsys: pytes
         (["policy", "import", "none.json", "--from", "tuun", "-o", "out.json"], "none.json: cannot be read"),
         (["policy", "import", "3", "--from", "randaugment", "-o", "out.json"], "source: '3'; must be N,M"),
         (["policy", "import", "wide", "--from", "trivialaugment", "-o", "taken.json"], "taken.json: exists already"),
+        (
+            ["policy", "import", "cifar10", "--from", "autoaugment", "--trial", "3", "-o", "out.json"],
+            "--trial: is for --from pba",
+        ),
+        (["policy", "import", "log.txt", "--from", "pba", "-o", "out.json"], "log.txt: the lines of 4 trials (0, 1, 2, 3)"),
         (["policy", "export", "taken.json", "--to", "torchvision", "-o", "out.py"], "taken.json: not JSON"),
         (["policy", "show", "taken.json", "-o", "out.gif"], "out.gif: must end in .png"),
     ],
 )
 def test_errors_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
     (folder / "taken.json").write_text("not a policy")
+    (folder / "log.txt").write_text(f"['1', '0', 6, 5, {[0] * 60}, {[1] * 60}]\n['3', '2', 6, 5, {[0] * 60}, {[1] * 60}]\n")
     assert main(words) == 2
     error = capsys.readouterr().err
     assert message in error
