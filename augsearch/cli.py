@@ -18,7 +18,8 @@ from pathlib import Path
 from augsearch.errors import AugsearchError, PolicyError
 from augsearch.policy import Augmentation, Chain, Schedule, load_policy, save
 from augsearch.policy.exchange import EXPORTERS, IMPORTERS, Options, export, fast_autoaugment
-from augsearch.policy.pictures import example_images, load_images, picture
+from augsearch.policy.image_files import load_images
+from augsearch.policy.pictures import example_images, picture
 
 _NOTES = {"fast-autoaugment": fast_autoaugment.NOTE}
 
@@ -30,9 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in options.run(options):
             print(line)
     except AugsearchError as error:
-        print(f"augsearch: {error}", file=sys.stderr)
-        return 2
-    return 0
+        message = str(error)
+    except OSError as error:  # a folder in place of a file, no permission, no room
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    else:
+        return 0
+    print(f"augsearch: {message}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     showing = actions.add_parser("show", help="draw what a policy does to images")
     showing.add_argument("file", help="a policy file")
-    showing.add_argument("--images", help="a folder of pictures, or an .npz file with train_images")
+    showing.add_argument("--images", help="a folder of pictures, a picture, or an .npz file with train_images")
     showing.add_argument("--columns", type=_positive, default=8, help="draws of each sub-policy")
     showing.add_argument("--seed", type=int, default=0)
     showing.set_defaults(run=_show)
@@ -100,10 +105,12 @@ def _show(options: argparse.Namespace) -> list[str]:
     if output.suffix.lower() != ".png":
         raise PolicyError(f"{output}: must end in .png")
     item = load_policy(options.file)
-    images = load_images(Path(options.images), options.columns) if options.images else example_images(options.columns)
+    images, notes = example_images(options.columns), list[str]()
+    if options.images:
+        images, notes = load_images(Path(options.images), options.columns)
     output.parent.mkdir(parents=True, exist_ok=True)
     picture(item, images, columns=options.columns, seed=options.seed).save(output, optimize=True)
-    return [f"{output}: {_size(item)}"]
+    return [f"{output}: {_size(item)}", *notes]
 
 
 def _free(options: argparse.Namespace) -> Path:

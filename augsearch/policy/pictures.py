@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
-from augsearch.errors import DataError
 from augsearch.policy import Augmentation, Chain, Policy, Schedule, SubPolicy
 from augsearch.policy.augment import Augment
 
@@ -21,7 +19,6 @@ Images = NDArray[np.uint8]
 
 _GAP = 2
 _MOST_ROWS = 30
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 def picture(item: Augmentation, images: Images, *, columns: int = 8, side: int = 64, seed: int = 0) -> Image.Image:
@@ -135,44 +132,6 @@ def population_figure(rounds: Sequence[Mapping[str, Any]], lineage: Sequence[int
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def load_images(path: Path, count: int) -> Images:
-    """The first images of a folder (all brought to the first one's size and mode), or of an .npz's `train_images`.
-
-    Returns:
-        (count or fewer, C, H, W) uint8.
-
-    Raises:
-        DataError: nothing there that is an image.
-    """
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)[:count]
-        if not files:
-            raise DataError(f"{path}: no pictures; must hold some of {', '.join(_SUFFIXES)}")
-        return _stacked(files)
-    try:
-        with np.load(path) as data:
-            images = data["train_images"][:count]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: must be a folder of pictures or an .npz file with train_images ({error})") from None
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not len(images):
-        raise DataError(f"{path}: train_images {images.shape} {images.dtype}; must be (N, H, W) or (N, H, W, C) uint8")
-    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-
-
-def _stacked(files: list[Path]) -> Images:
-    stack: list[Image.Image] = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                plain = image.convert("L" if image.mode == "L" else "RGB")
-        except (UnidentifiedImageError, OSError) as error:
-            raise DataError(f"{file}: not a picture ({error})") from None
-        first = stack[0] if stack else plain
-        stack.append(plain.convert(first.mode).resize(first.size))
-    pixels = np.stack([np.asarray(image) for image in stack])
-    return pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
 
 
 def example_images(count: int) -> Images:
