@@ -79,7 +79,7 @@ def _picture(file: Path) -> Image.Image:
             if opened.width * opened.height > _MOST_PIXELS:
                 raise ValueError(f"{opened.width} x {opened.height} pixels")
             image: Image.Image = opened
-            if image.mode.startswith("I;16"):
+            if image.mode.startswith("I;16") or (image.mode == "I" and opened.format == "PPM"):  # both hold 16 bits
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
                 image.info["exif"] = opened.getexif().tobytes()
             image, _ = in_8_bits(ImageOps.exif_transpose(image))

@@ -65,7 +65,7 @@ class Transform:
     def epoch(self, epoch: int) -> None:
         if epoch < 0:
             raise PolicyError(f"epoch: {epoch}; must be at least 0")
-        self._epoch.fill_(epoch)
+        self._epoch.share_memory_().fill_(epoch)  # a deep copy is no longer shared
 
     def __call__(self, image: AnyImage) -> AnyImage:
         """An RGB or grayscale Pillow image, or (C, H, W) uint8, augmented, of the same kind.

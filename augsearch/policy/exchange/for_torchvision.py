@@ -38,7 +38,7 @@ class Augment(v2.Transform):
 
     @epoch.setter
     def epoch(self, epoch: int) -> None:
-        self._epoch.fill_(epoch)
+        self._epoch.share_memory_().fill_(epoch)  # a deep copy is no longer shared
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Refuse a sample without an image, with pictures that may be masks, or with annotations that would not match."""
