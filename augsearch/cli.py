@@ -25,6 +25,7 @@ _NOTES = {"fast-autoaugment": fast_autoaugment.NOTE}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit code."""
     sys.path.insert(0, os.getcwd())  # where a user's own operations lie, as for `python -m`
     options = _parser().parse_args(arguments)
     try:

@@ -15,7 +15,7 @@ PATTERN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def is_import_path(name: str) -> bool:
-    """Whether a name has the form `module:attribute`."""
+    """Tell whether a name has the form `module:attribute`."""
     return PATTERN.fullmatch(name) is not None
 
 
@@ -58,7 +58,7 @@ def imported(name: str, field: str, kind: type[AugsearchError]) -> Any:
 
 
 def source_hash(name: str) -> str | None:
-    """SHA-256 of the file of an import path's module, so that results are not mixed over its changes."""
+    """Hash (SHA-256) the file of an import path's module, so that results are not mixed over its changes."""
     if not is_import_path(name):
         return None
     spec = importlib.util.find_spec(name.partition(":")[0])

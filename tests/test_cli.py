@@ -132,7 +132,7 @@ def test_show_of_a_chain_has_each_part_and_the_whole(folder: Path, capsys: pytes
         (["policy", "import", "log.txt", "--from", "pba", "-o", "out.json"], "log.txt: the lines of 4 trials (0, 1, 2, 3)"),
         (["policy", "export", "taken.json", "--to", "torchvision", "-o", "out.py"], "taken.json: not JSON"),
         (["policy", "show", "taken.json", "-o", "out.gif"], "out.gif: must end in .png"),
-        (["policy", "show", ".", "-o", "out.png"], ".: Is a directory"),
+        (["policy", "show", ".", "-o", "out.png"], ".: cannot be read (Is a directory)"),
         (["policy", "import", "wide", "--from", "trivialaugment", "-o", "taken.json/out.json"], "taken.json"),
     ],
 )

@@ -31,7 +31,7 @@ COMPARED = [name for name in OPS if name != "SamplePairing"]
 
 
 def draw_images(rng: np.random.Generator, count: int, channels: int, height: int, width: int) -> np.ndarray:
-    """Noise, ramps, few grey levels, constant images: what histograms and blends trip over."""
+    """Noise, ramps, few levels, constant images: what histograms and blends trip over."""
     shape = (channels, height, width)
     images = rng.integers(0, 256, (count, *shape))
     for i in range(count):

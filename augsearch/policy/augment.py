@@ -25,6 +25,7 @@ from torch import Tensor
 from augsearch.errors import PolicyError
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule
 from augsearch.policy.ops import Floats, apply, check_images, find
+from augsearch.policy.ops.magnitudes import CHANCE
 from augsearch.policy.randomness import Positions, uniform, worker_seed
 
 _SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
@@ -46,11 +47,12 @@ class Plan:
     noise: Floats
 
     def part(self, rows: slice) -> Plan:
+        """The plan of some of the images."""
         return Plan(self.names, self.operation[rows], self.magnitude[rows], self.noise[rows])
 
     @staticmethod
     def concatenate(plans: Sequence[Plan]) -> Plan:
-        """Of the same policy."""
+        """Join plans of one policy, whose images follow one another."""
         if len(plans) == 1:
             return plans[0]
         arrays = zip(*((plan.operation, plan.magnitude, plan.noise) for plan in plans), strict=True)
@@ -58,7 +60,7 @@ class Plan:
 
     @staticmethod
     def stack(plans: Sequence[Plan]) -> Plan:
-        """Of several policies, one after the other, padded to the largest number of steps."""
+        """Join plans of several policies, whose images follow one another; all get the largest number of steps."""
         if len(plans) == 1:
             return plans[0]
         steps = max(plan.operation.shape[1] for plan in plans)
@@ -79,7 +81,7 @@ class Plan:
 
 
 class Augment:
-    """Applies a policy, a schedule, or several of them one after the other.
+    """A policy, a schedule, or several of them one after the other, applied to batches.
 
     Args:
         policy: what to apply; a chain or a sequence is applied in its order.
@@ -124,7 +126,7 @@ class Augment:
         self._blocks: dict[int, tuple[tuple[int, int, int], Plan]] = {}  # for each stream the latest block and its place
 
     def __call__(self, images: Tensor, *, epoch: int = 0, position: int | None = None) -> Tensor:
-        """(B, C, H, W) uint8 -> the same, augmented.
+        """Augment a batch: (B, C, H, W) uint8 -> the same.
 
         position: the first image's place in its epoch. Without it images are counted from one call to the
         next, starting at 0 whenever `epoch` changes. In a DataLoader's worker (in a `collate_fn`, say), which counts
@@ -234,8 +236,9 @@ class Augment:
 
 
 def augment_together(augments: Sequence[Augment], images: Tensor, *, epoch: int, position: int) -> Tensor:
-    """Several Augments at once, each on its own images, as if each were called alone: (K * B, C, H, W) uint8, those of the
-    first Augment first. All their images go through each operation together.
+    """Apply several Augments at once, each to its own images, as if each were called alone.
+
+    images: (K * B, C, H, W) uint8, those of the first Augment first. All of them go through each operation together.
 
     Their parts are as many, part by part of the same dialect, and their `fill` is the same.
     """
@@ -245,7 +248,7 @@ def augment_together(augments: Sequence[Augment], images: Tensor, *, epoch: int,
 
 
 def _apply_part(augments: Sequence[Augment], i: int, images: Tensor, epoch: int, position: int) -> Tensor:
-    """The i-th part of each Augment."""
+    """Apply the i-th part of each Augment."""
     policies = [augment._part(i, epoch) for augment in augments]
     count, stream = len(images) // len(augments), i * _STREAMS_PER_POLICY
     plans = [a.planned(policy, count, epoch, position, stream) for a, policy in zip(augments, policies, strict=True)]
@@ -272,6 +275,7 @@ class Table:
 
     @staticmethod
     def of(policy: Policy, one_sided_rotate: bool) -> Table:
+        """Make the table of a policy."""
         flat = [operation for sub_policy in policy.sub_policies for operation in sub_policy.operations]
         ops = [find(operation.name) for operation in flat]
         lengths = [len(sub_policy.operations) for sub_policy in policy.sub_policies]
@@ -290,9 +294,9 @@ class Table:
 
 
 def _chance(policy: Policy, operation: Operation) -> float:
-    """Tuun's RandomHorizontalFlip has its magnitude as a second probability."""
-    twice = operation.name == "HorizontalFlip" and policy.dialect == "tuun"
-    return operation.probability * (operation.magnitude if twice else 1)
+    """The probability, by that which the magnitude is in some dialects."""
+    meaning = find(operation.name).meaning.get(policy.dialect)
+    return operation.probability * (operation.magnitude if meaning and meaning.way == CHANCE else 1)
 
 
 def perform(

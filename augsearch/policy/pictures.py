@@ -22,8 +22,8 @@ _MOST_ROWS = 30
 
 
 def picture(item: Augmentation, images: Images, *, columns: int = 8, side: int = 64, seed: int = 0) -> Image.Image:
-    """What `augsearch policy show` draws: a policy's grid; of a schedule its bands, above a row for each of six epochs;
-    of a chain each part by itself, then all of it."""
+    """Draw what `augsearch policy show` writes: a policy's grid; a schedule's bands, above a row for each of six epochs;
+    a chain's parts each by itself, then all of it."""
     if isinstance(item, Policy):
         return policy_grid(item, images, columns=columns, side=side, seed=seed)
     if isinstance(item, Schedule):
@@ -51,9 +51,9 @@ def _above_each_other(*pictures: Image.Image) -> Image.Image:
 
 
 def policy_grid(policy: Policy, images: Images, *, columns: int = 8, side: int = 64, seed: int = 0) -> Image.Image:
-    """What a policy does: a row of the images as they are, then a row for each sub-policy, a draw in each column.
+    """Draw what a policy does: a row of the images as they are, then a row for each sub-policy, a draw in each column.
 
-    Of a policy of more than 30 sub-policies, 30 are shown, evenly spaced.
+    If there are more than 30 sub-policies, 30 are shown, evenly spaced.
     images: (N, C, H, W) uint8, N >= columns for different images in each column.
     """
     count = len(policy.sub_policies)
@@ -82,7 +82,7 @@ def _grid(rows: list[tuple[str, Augment, int]], images: Images, columns: int, si
 
 
 def schedule_bands(schedule: Schedule, width: int) -> Image.Image:
-    """Probability and magnitude of each operation over the epochs, stacked (Ho et al., 2019, figure 2).
+    """Plot probability and magnitude of each operation over the epochs, stacked (Ho et al., 2019, figure 2).
 
     An operation that a policy holds more than once counts with the sum of its probabilities, and with its largest magnitude.
     """
@@ -108,7 +108,7 @@ def schedule_bands(schedule: Schedule, width: int) -> Image.Image:
 
 
 def population_figure(rounds: Sequence[Mapping[str, Any]], lineage: Sequence[int]) -> Figure:
-    """The members' scores over the epochs, a line each, with the exploits marked; the best member's lineage in bold.
+    """Plot the members' scores over the epochs, with the exploits marked, and the best member's lineage in bold.
 
     rounds: `until`, `scores` and `exchanges` of each, as models/search.json has them. lineage: a member for each round.
     """
@@ -135,7 +135,7 @@ def population_figure(rounds: Sequence[Mapping[str, Any]], lineage: Sequence[int
 
 
 def example_images(count: int) -> Images:
-    """(count, 3, 64, 64) uint8: a coloured slope with a square and a disc, turned a little for each."""
+    """Draw (count, 3, 64, 64) uint8: a coloured slope with a square and a disc, turned a little for each."""
     y, x = np.mgrid[0:64, 0:64] / 63
     out = np.empty((count, 3, 64, 64), np.uint8)
     for i in range(count):
@@ -149,13 +149,13 @@ def example_images(count: int) -> Images:
 
 
 def as_picture(pixels: Images, side: int) -> Image.Image:
-    """(C, H, W) uint8 -> an RGB picture, enlarged without smoothing; of many channels, the first."""
+    """Make an RGB picture of (C, H, W) uint8, enlarged without smoothing; without three channels the first is shown."""
     shown = pixels if len(pixels) == 3 else np.repeat(pixels[:1], 3, 0)
     return Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0))).resize((side, side), Image.Resampling.NEAREST)
 
 
 def describe(item: Augmentation | None) -> str:
-    """One line, "none" without a policy: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
+    """Describe it in one line, "none" without a policy: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
     if item is None:
         return "none"
     if isinstance(item, Chain):
@@ -168,6 +168,7 @@ def describe(item: Augmentation | None) -> str:
 
 
 def describe_sub_policy(sub_policy: SubPolicy) -> str:
+    """Describe a sub-policy in one line, as `describe` does."""
     return " + ".join(f"{o.name} {_short(o.probability)}@{_short(o.magnitude)}" for o in sub_policy.operations)
 
 

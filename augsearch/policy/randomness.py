@@ -39,7 +39,7 @@ def _round_keys(k0: int, k1: int) -> list[NDArray[np.uint64]]:
 
 
 def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: ArrayLike = 0) -> NDArray[np.float64]:
-    """Four numbers in [0, 1) for each (position, slot), broadcast together: shape (..., 4).
+    """Draw four numbers in [0, 1) for each (position, slot), broadcast together: shape (..., 4).
 
     `stream` keeps uses apart that share seed, epoch and position.
     """
@@ -53,10 +53,11 @@ def uniform(seed: int, stream: int, epoch: int, position: ArrayLike, slot: Array
 
 
 def worker_seed(seed: int) -> int:
-    """The seed itself; in a DataLoader's worker mixed with that worker's own, which torch draws anew for every epoch.
+    """Mix the seed with that of the DataLoader's worker that runs this; anywhere else it stays as it is.
 
-    Workers and epochs thus draw differently, and `torch.manual_seed` makes them the same again. Workers' seeds follow one
-    another, so the seed is spread out first: a plain sum would give seed 1 in one worker what seed 0 has in the next.
+    Torch draws workers' seeds anew for every epoch. Workers and epochs thus draw differently, and `torch.manual_seed`
+    makes them the same again. Workers' seeds follow one another, so the seed is spread out first: a plain sum would give
+    seed 1 in one worker what seed 0 has in the next.
     """
     worker = get_worker_info()
     return seed if worker is None else (seed * _SPREAD + worker.seed) % 2**63

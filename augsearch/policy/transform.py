@@ -24,7 +24,7 @@ AnyImage = TypeVar("AnyImage", Image.Image, Tensor)
 
 
 class Transform:
-    """Applies a policy, schedule or chain to one image after the other; every image draws its own sub-policy.
+    """A policy, schedule or chain applied to one image after the other; every image draws its own sub-policy.
 
     Each operation gives the same pixels as in a batch. Decisions follow from the seed, the epoch and the count of images
     in it; in a DataLoader's worker from that worker's seed too, so that workers and epochs differ, and
@@ -58,7 +58,7 @@ class Transform:
 
     @property
     def epoch(self) -> int:
-        """Which epoch the next images belong to, from 0: a schedule follows it, and draws differ between epochs."""
+        """The epoch of the next images, from 0: a schedule follows it, and draws differ between epochs."""
         return int(self._epoch)
 
     @epoch.setter
@@ -68,7 +68,7 @@ class Transform:
         self._epoch.share_memory_().fill_(epoch)  # a deep copy is no longer shared
 
     def __call__(self, image: AnyImage) -> AnyImage:
-        """An RGB or grayscale Pillow image, or (C, H, W) uint8, augmented, of the same kind.
+        """Augment an RGB or grayscale Pillow image, or (C, H, W) uint8; the result is of the same kind.
 
         Raises:
             PolicyError: it is something else.

@@ -68,7 +68,7 @@ def module_source(item: Augmentation, target: str | None = None) -> str:
 
 
 def _imports(texts: list[str]) -> str:
-    """Every import that is not of this project, once, in the usual three groups."""
+    """Collect every import that is not of this project, once, in the usual three groups."""
     modules: dict[str, set[str]] = {}
     plain = set()
     for node in (node for text in texts for node in ast.parse(text).body):

@@ -33,7 +33,7 @@ class Augment(v2.Transform):
 
     @property
     def epoch(self) -> int:
-        """Which epoch the next images belong to."""
+        """The epoch of the next images, from 0."""
         return int(self._epoch)
 
     @epoch.setter

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
+    """The options of the command `augsearch policy import`; an importer takes those that it needs."""
+
     epochs: int | None = None
     """PBA: how many epochs a schedule is stretched to; as many as the search had when absent."""
     search_epochs: int = 200

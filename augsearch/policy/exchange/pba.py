@@ -58,7 +58,7 @@ def load(source: str, options: Options) -> Schedule:
 
 
 def _chosen(rows: list[Row], source: str, trial: str | None) -> str:
-    """The trial whose schedule is asked for: the one named, or else the one that a log of one lineage ends with."""
+    """Choose the trial to follow: the one named, or else the one that a log of one lineage ends with."""
     trials = sorted({row.target for row in rows} | {row.clone for row in rows}, key=lambda name: (len(_number(name)), name))
     if trial is not None:
         named = [name for name in trials if trial in (name, _number(name))]
@@ -79,7 +79,7 @@ def _number(name: str) -> str:
 
 
 def _is_lineage(rows: list[Row]) -> bool:
-    """Whether the rows can be one trial's own file.
+    """Tell whether the rows can be one trial's own file.
 
     A trial's file is its clone's with a row added. Where the clone has none, as it never was a copy itself, the row is added
     to what the trial had before: those rows of an earlier life have the same target.

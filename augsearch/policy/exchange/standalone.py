@@ -114,7 +114,7 @@ def moving() -> list[str]:
 
 
 def unmatched(annotations: str) -> str:
-    """What to say where a sample has annotations, "Mask" say, and the policy moves pixels."""
+    """The error message for a sample with annotations, "Mask" say, where the policy moves pixels."""
     return (
         f"the sample has {annotations}, and the policy moves pixels ({', '.join(moving())}), which they would no longer match; "
         "Augment(allow_unmatched=True) leaves them as they are, or use a policy without these operations"
@@ -132,7 +132,7 @@ def at(part: dict[str, Any], epoch: int) -> dict[str, Any]:
 
 
 def draw(policy: dict[str, Any], uniform: Uniform) -> Iterator[tuple[str, float]]:
-    """What this image gets: operations with their magnitudes, the sign included."""
+    """Draw one policy's operations for an image, with their magnitudes, the sign included."""
     sub_policies = policy["sub_policies"]
     if policy["draw"] == "count":
         share = uniform()

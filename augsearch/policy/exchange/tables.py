@@ -1,5 +1,5 @@
-"""What a transform by Pillow needs to know of the operations, out of `augsearch.policy.ops`: here for one image at a time,
-and as the text of it for an exported module."""
+"""Tables of the operations for a transform by Pillow, made from `augsearch.policy.ops`: as Python objects for this project,
+and as source text for an exported module."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from augsearch.policy.ops.pixels import as_bytes
 
 
 def _blend(degenerate: Tensor, images: Tensor, factor: Floats) -> Tensor:
-    """Pillow's `Image.blend` (Blend.c): float32, clipped, truncated. degenerate: broadcast to images, (B, C, H, W)."""
+    """Blend as Pillow's `Image.blend` (Blend.c): float32, clipped, truncated. degenerate: broadcast to images, (B, C, H, W)."""
     f = torch.from_numpy(factor.astype(np.float32)).to(images.device).view(-1, 1, 1, 1)
     base = degenerate.float()
     return as_bytes(images.float().sub_(base).mul_(f).add_(base))
@@ -53,7 +53,7 @@ def sharpness(images: Tensor, factor: Floats, call: Call) -> Tensor:
 
 
 def _smooth(images: Tensor) -> Tensor:
-    """Pillow's `filter(SMOOTH)`, as float32: (1 1 1, 1 5 1, 1 1 1) / 13, rounded; the outermost pixels are copied.
+    """Smooth as Pillow's `filter(SMOOTH)`, in float32: (1 1 1, 1 5 1, 1 1 1) / 13, rounded; the outermost pixels are copied.
 
     A thirteenth is never nearer than 1/26 to half a level, so float32 rounds it as Pillow does.
     """
@@ -89,7 +89,7 @@ def invert(images: Tensor, values: Floats, call: Call) -> Tensor:
 
 
 def autocontrast(images: Tensor, values: Floats, call: Call) -> Tensor:
-    """Pillow's `autocontrast`: each channel's darkest value to 0, its brightest to 255, in float64, truncated."""
+    """Stretch as Pillow's `autocontrast`: each channel's darkest value to 0, its brightest to 255, in float64, truncated."""
     planes = images.flatten(2)
     low, high = (values[..., None, None].double() for values in (planes.amin(2), planes.amax(2)))  # (B, C, 1, 1)
     flat = high <= low  # left as they are: v * 1 + 0
@@ -100,7 +100,7 @@ def autocontrast(images: Tensor, values: Floats, call: Call) -> Tensor:
 
 
 def equalize(images: Tensor, values: Floats, call: Call) -> Tensor:
-    """Pillow's `equalize`: a table for each channel, from its histogram without the brightest value that occurs."""
+    """Equalize as Pillow's `equalize`: a table for each channel, from its histogram without the brightest value that occurs."""
     rows = images.flatten(0, 1).flatten(1)  # (B * C, H * W)
     counts = _histogram(rows)
     brightest = counts.gather(1, rows.amax(1, keepdim=True).long())

@@ -22,7 +22,7 @@ def _framed(images: Tensor, fill: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _affine_nearest(images: Tensor, matrix: Floats, fill: Tensor) -> Tensor:
-    """Pillow's `transform(AFFINE, NEAREST)`: 16.16 fixed point (Geometry.c, affine_fixed).
+    """Move pixels as Pillow's `transform(AFFINE, NEAREST)`: 16.16 fixed point (Geometry.c, affine_fixed).
 
     matrix: (B, 6) float64, output to input. In 32 bits, as Pillow has it, unless a place lies beyond them.
     """
@@ -44,7 +44,7 @@ def _affine_nearest(images: Tensor, matrix: Floats, fill: Tensor) -> Tensor:
 
 
 def translate(images: Tensor, pixels: Floats, axis: int, fill: Tensor) -> Tensor:
-    """Pillow's `transform(AFFINE, (1, 0, x, 0, 1, y), NEAREST)`, which takes its scaling path (ScaleAffine).
+    """Move pixels as Pillow's `transform(AFFINE, (1, 0, x, 0, 1, y), NEAREST)`, which scales (ScaleAffine).
 
     That path adds 1 to a float64 again and again, so the sum is accumulated here too. axis: 2 or 3.
     """
@@ -60,7 +60,7 @@ def translate(images: Tensor, pixels: Floats, axis: int, fill: Tensor) -> Tensor
 
 
 def _shear_bicubic(images: Tensor, factor: Floats, axis: int, fill: Tensor) -> Tensor:
-    """Pillow's `transform(AFFINE, BICUBIC)` for a shear: four taps along one axis, in float64, truncated.
+    """Shear as Pillow's `transform(AFFINE, BICUBIC)`: four taps along one axis, in float64, truncated.
 
     The other coordinate falls on pixel centres, where the kernel (a = -1) is 1 at the pixel and 0 beside it.
     """
@@ -133,7 +133,7 @@ def translate_y(images: Tensor, pixels: Floats, call: Call) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: Floats, call: Call) -> Tensor:
-    """Pillow's `rotate(degrees)`: about the centre, counter-clockwise, nearest."""
+    """Rotate as Pillow's `rotate(degrees)`: about the centre, counter-clockwise, nearest."""
     height, width = images.shape[2:]
     angle, which = np.unique(-np.radians(degrees % 360.0), return_inverse=True)
     # Pillow rounds with Python's round(), which is decimal-exact; numpy's is not.
@@ -147,7 +147,7 @@ def rotate(images: Tensor, degrees: Floats, call: Call) -> Tensor:
 
 
 def _quarter_turns(images: Tensor, rotated: Tensor, degrees: Floats) -> Tensor:
-    """Pillow turns by whole quarters (a half for oblong images) by moving pixels, not by the affine path."""
+    """Turn by whole quarters (a half for oblong images) by moving pixels, as Pillow does, not by the affine path."""
     square = images.shape[2] == images.shape[3]
     for turns in (0, 1, 2, 3):
         hit = np.flatnonzero(degrees == 90.0 * turns)

@@ -22,7 +22,7 @@ class Convention:
     """What all operations of a dialect have in common."""
 
     unit: str
-    """Of a magnitude, for people."""
+    """Unit of a magnitude, for people."""
     largest: float
     """The largest |magnitude| that a policy may hold."""
     fill: tuple[int, int, int]
@@ -47,7 +47,7 @@ class Call:
     way: str = ""  # how the dialect does the operation: `Linear.way`
 
     def part(self, rows: slice) -> Call:
-        """The same for some of the images."""
+        """The call for some of the images."""
         return replace(self, noise=self.noise[rows], partners=None if self.partners is None else self.partners[rows])
 
 

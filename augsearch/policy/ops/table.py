@@ -162,7 +162,7 @@ def _from_function(function: Callable[[Tensor, Tensor], Any]) -> Run:
 
 
 def _checked(name: str, run: Run) -> Run:
-    """The same, refusing a result of another shape or type than the images."""
+    """Make an operation refuse a result of another shape or type than the images."""
 
     def checked(images: Tensor, values: Floats, call: Call) -> Tensor:
         out = run(images, values, call)
