@@ -18,21 +18,27 @@ from pathlib import Path
 from augsearch.errors import AugsearchError, PolicyError
 from augsearch.policy import Augmentation, Chain, Schedule, load_policy, save
 from augsearch.policy.exchange import EXPORTERS, IMPORTERS, Options, export, fast_autoaugment
-from augsearch.policy.pictures import example_images, load_images, picture
+from augsearch.policy.image_files import load_images
+from augsearch.policy.pictures import example_images, picture
 
 _NOTES = {"fast-autoaugment": fast_autoaugment.NOTE}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit code."""
     sys.path.insert(0, os.getcwd())  # where a user's own operations lie, as for `python -m`
     options = _parser().parse_args(arguments)
     try:
         for line in options.run(options):
             print(line)
     except AugsearchError as error:
-        print(f"augsearch: {error}", file=sys.stderr)
-        return 2
-    return 0
+        message = str(error)
+    except OSError as error:  # a folder in place of a file, no permission, no room
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    else:
+        return 0
+    print(f"augsearch: {message}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,9 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("source", help="a file; for autoaugment cifar10, svhn or imagenet; for randaugment N,M; else wide")
     importing.add_argument("--from", dest="kind", choices=IMPORTERS, required=True)
     importing.add_argument("--epochs", type=_positive, help="pba: stretch the schedule to so many epochs")
-    importing.add_argument(
-        "--search-epochs", type=_positive, default=200, help="pba: how long its search trained (200; SVHN: 160)"
-    )
+    importing.add_argument("--search-epochs", type=_positive, help="pba: how long its search trained (200; SVHN: 160)")
+    importing.add_argument("--trial", help="pba: the trial to follow in a log of all trials (pbt_global.txt)")
     importing.add_argument("--size", type=_positive, default=32, help="side of the images, for translations in parts of it")
     importing.set_defaults(run=_import)
 
@@ -57,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     showing = actions.add_parser("show", help="draw what a policy does to images")
     showing.add_argument("file", help="a policy file")
-    showing.add_argument("--images", help="a folder of pictures, or an .npz file with train_images")
+    showing.add_argument("--images", help="a folder of pictures, a picture, or an .npz file with train_images")
     showing.add_argument("--columns", type=_positive, default=8, help="draws of each sub-policy")
     showing.add_argument("--seed", type=int, default=0)
     showing.set_defaults(run=_show)
@@ -76,9 +81,18 @@ def _positive(text: str) -> int:
 
 def _import(options: argparse.Namespace) -> list[str]:
     output = _free(options)
-    item = IMPORTERS[options.kind](options.source, Options(options.epochs, options.search_epochs, (options.size, options.size)))
+    item = IMPORTERS[options.kind](options.source, _options(options))
     save(item, output)
     return [f"{output}: {_size(item)}", *([_NOTES[options.kind]] if options.kind in _NOTES else [])]
+
+
+def _options(options: argparse.Namespace) -> Options:
+    """What an import may need to know; refused where it does not apply."""
+    pba = {"epochs": options.epochs, "search_epochs": options.search_epochs, "trial": options.trial}
+    given = {name: value for name, value in pba.items() if value is not None}
+    if given and options.kind != "pba":
+        raise PolicyError(f"--{next(iter(given)).replace('_', '-')}: is for --from pba, not for --from {options.kind}")
+    return Options(size=(options.size, options.size), **given)
 
 
 def _export(options: argparse.Namespace) -> list[str]:
@@ -92,10 +106,12 @@ def _show(options: argparse.Namespace) -> list[str]:
     if output.suffix.lower() != ".png":
         raise PolicyError(f"{output}: must end in .png")
     item = load_policy(options.file)
-    images = load_images(Path(options.images), options.columns) if options.images else example_images(options.columns)
+    images, notes = example_images(options.columns), list[str]()
+    if options.images:
+        images, notes = load_images(Path(options.images), options.columns)
     output.parent.mkdir(parents=True, exist_ok=True)
     picture(item, images, columns=options.columns, seed=options.seed).save(output, optimize=True)
-    return [f"{output}: {_size(item)}"]
+    return [f"{output}: {_size(item)}", *notes]
 
 
 def _free(options: argparse.Namespace) -> Path:

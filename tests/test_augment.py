@@ -1,5 +1,6 @@
 """Which image gets what: reproducible however the stream is cut, and with the right frequencies."""
 
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from augsearch.errors import PolicyError
 from augsearch.policy import Draw, Operation, Policy, Schedule, Segment, SubPolicy
@@ -63,6 +65,48 @@ def test_one_sub_policy_for_a_mini_batch_each_operation_for_an_image() -> None:
     assert torch.all((inverted[chosen] - 0.5).abs() < 0.12)  # five standard deviations
 
 
+@given(sizes=st.lists(st.integers(1, 40), min_size=2, max_size=12), epoch=st.integers(0, 5))
+def test_a_call_is_a_mini_batch_whatever_its_size(sizes: list[int], epoch: int) -> None:
+    """As the README has it: `augment(images, epoch=epoch)` for each mini-batch of a loader."""
+    policy = Policy(tuple(SubPolicy((Operation("Posterize", 1.0, m / 4),)) for m in range(5)))
+    ones = [torch.full((size, 1, 1, 1), 255, dtype=torch.uint8) for size in sizes]
+    augment = Augment(policy, seed=1)
+    drawn = [augment(images, epoch=epoch) for images in ones]
+    assert all(len(out.unique()) == 1 for out in drawn)
+    positions = np.cumsum([0, *sizes])
+    again = [Augment(policy, seed=1)(x, epoch=epoch, position=int(p)) for x, p in zip(ones, positions)]
+    assert all(torch.equal(a, b) for a, b in zip(drawn, again))
+
+
+def test_calls_draw_different_sub_policies() -> None:
+    policy = Policy(tuple(SubPolicy((Operation(name, 1.0, 0.0),)) for name in ("Invert", "Identity")))
+    augment, images = Augment(policy, seed=0), torch.zeros(10, 1, 1, 1, dtype=torch.uint8)
+    inverted = sum(bool(augment(images).all()) for _ in range(200))
+    assert 60 < inverted < 140  # a fair coin: five standard deviations
+
+
+def test_sample_pairing_mixes_within_the_call() -> None:
+    policy = Policy((SubPolicy((Operation("SamplePairing", 1.0, 1.0),)),))
+    augment = Augment(policy)
+    for size in (3, 200):
+        images = torch.full((size, 1, 2, 2), size, dtype=torch.uint8)
+        assert torch.equal(augment(images), images)
+    ramp = torch.arange(200, dtype=torch.uint8).view(200, 1, 1, 1)
+    assert len((augment(ramp).int() - ramp.int()).unique()) > 20
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_size_below_one_is_refused(size: int) -> None:
+    with pytest.raises(PolicyError, match=f"batch_size: {size}; must be at least 1"):
+        Augment(random_policy(0, "batch"), batch_size=size)
+
+
+def test_images_of_another_type_are_refused_whatever_is_drawn() -> None:
+    never = Policy((SubPolicy((Operation("Invert", 0.0, 0.0),)),))
+    with pytest.raises(PolicyError, match=r"images: \(2, 3, 4, 4\) torch.float32; must be \(B, C, H, W\) uint8"):
+        Augment(never)(torch.rand(2, 3, 4, 4))
+
+
 def test_signs_go_both_ways_unless_the_released_code_is_asked_for() -> None:
     policy = Policy((SubPolicy((Operation("Rotate", 1.0, 1.0),)),))
     image = torch.zeros(1, 1, 9, 9, dtype=torch.uint8)
@@ -91,6 +135,59 @@ def test_schedule_follows_the_epoch() -> None:
     images = noise_images(4)
     assert torch.equal(augment(images, epoch=0), images)
     assert torch.equal(augment(images, epoch=1), 255 - images)
+
+
+class Collate:
+    """What a user's `collate_fn` does: stack, then augment."""
+
+    def __init__(self, augment: Augment) -> None:
+        self.augment = augment
+
+    def __call__(self, images: list[torch.Tensor]) -> torch.Tensor:
+        return self.augment(torch.stack(images))
+
+
+def epochs_of(augment: Augment, *, persistent: bool, seed: int = 3) -> list[bytes]:
+    """The batches of two epochs of one image again and again, by two workers."""
+    torch.manual_seed(seed)
+    augment(noise_images(4))  # used before the workers are made
+    loader = DataLoader(
+        noise_images(1).expand(60, -1, -1, -1),  # type: ignore[arg-type]  # a tensor is a data set
+        batch_size=10,
+        num_workers=2,
+        persistent_workers=persistent,
+        collate_fn=Collate(augment),
+    )
+    return [batch.numpy().tobytes() for _ in range(2) for batch in loader]
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("batch_size", [None, 10])
+def test_workers_and_epochs_differ_and_repeat(persistent: bool, batch_size: int | None) -> None:
+    policy = Policy(tuple(SubPolicy((Operation("Rotate", 0.9, m / 20),)) for m in range(1, 20)), draw="image")
+    batches = epochs_of(Augment(policy, batch_size=batch_size), persistent=persistent)
+    assert len(set(batches)) == 12
+    assert epochs_of(Augment(policy, batch_size=batch_size), persistent=persistent) == batches
+    assert not set(epochs_of(Augment(policy, seed=1, batch_size=batch_size), persistent=persistent)) & set(batches)
+
+
+def test_a_copy_in_another_process_knows_no_policy_by_its_old_address() -> None:
+    augment, images = Augment(random_policy(0, "image")), noise_images(8)
+    expected = augment(images, position=0)
+    other = pickle.loads(pickle.dumps(augment))
+    assert not other._tables and not other._blocks
+    assert torch.equal(other(images, position=0), expected)
+
+
+def test_a_position_that_is_given_decides_in_workers_too() -> None:
+    class At(Collate):
+        def __call__(self, images: list[torch.Tensor]) -> torch.Tensor:
+            return self.augment(torch.stack(images), position=70)
+
+    augment, images = Augment(random_policy(2, "image"), seed=4), noise_images(20)
+    loader = DataLoader(images, batch_size=10, num_workers=2, collate_fn=At(augment))  # type: ignore[arg-type]
+    expected = [augment(batch, position=70) for batch in images.split(10)]
+    assert all(torch.equal(a, b) for a, b in zip(loader, expected))
 
 
 def test_policies_one_after_the_other() -> None:

@@ -9,6 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
@@ -41,7 +43,7 @@ def test_pba_log(tmp_path: Path, write: Callable[[object], str], as_dict: bool) 
     def config(item: object) -> object:
         return {"lr": 0.1, "hp_policy": item} if as_dict else item
 
-    stray = ("3", "2", 5, config(levels(7)), config(levels(8)))  # of another lineage
+    stray = ("9", "2", 5, config(levels(7)), config(levels(8)))  # of an earlier life of the trial
     rows = [(t, c, e, config(old), config(new)) for t, c, e, old, new in LINEAGE]
     (tmp_path / "log.txt").write_text(log(stray, *rows, write=write))
     schedule = IMPORTERS["pba"](str(tmp_path / "log.txt"), Options(search_epochs=40))
@@ -57,6 +59,76 @@ def test_pba_log_stretched(tmp_path: Path) -> None:
     schedule = IMPORTERS["pba"](str(tmp_path / "log.txt"), Options(epochs=45, search_epochs=40))
     assert isinstance(schedule, Schedule)
     assert [segment.epochs for segment in schedule.segments] == [11, 22, 12]  # rounded down; the last policy has the rest
+
+
+# Six trials side by side, as they came: 4 ends as a copy of 1, which was one of 0; 5 never is a copy of another.
+ALL_TRIALS = [
+    ("3", "2", 5, levels(0), levels(7)),
+    ("1", "0", 10, levels(0), levels(1)),
+    ("2", "5", 10, levels(9), levels(8)),
+    ("0", "3", 20, levels(7), levels(6)),
+    ("4", "1", 30, levels(1), levels(2)),
+    ("1", "0", 30, levels(6), levels(5)),
+]
+
+
+@pytest.mark.parametrize(
+    ("trial", "epochs", "rotations"),
+    [
+        ("4", [10, 20, 10], [0, 1, 2]),
+        ("1", [5, 15, 10, 10], [0, 7, 6, 5]),
+        ("0", [5, 15, 20], [0, 7, 6]),
+        ("2", [10, 30], [9, 8]),
+        ("5", [40], [9]),
+    ],
+)
+def test_pba_log_of_all_trials_follows_the_one_named(
+    tmp_path: Path, trial: str, epochs: list[int], rotations: list[int]
+) -> None:
+    (tmp_path / "pbt_global.txt").write_text(log(*ALL_TRIALS))
+    schedule = IMPORTERS["pba"](str(tmp_path / "pbt_global.txt"), Options(search_epochs=40, trial=trial))
+    assert isinstance(schedule, Schedule)
+    assert [segment.epochs for segment in schedule.segments] == epochs
+    assert [s.policy.sub_policies[0].operations[0].magnitude for s in schedule.segments] == rotations
+
+
+@given(choices=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=15))
+def test_pba_logs_of_one_and_of_all_trials_agree(
+    tmp_path_factory: pytest.TempPathFactory, choices: list[tuple[int, int]]
+) -> None:
+    """What Ray Tune writes as trials copy each other: pbt_policy_N.txt is the clone's file, if it has one, and a row."""
+    folder = tmp_path_factory.mktemp("logs")
+    rows: list[tuple[str, str, int, object, object]] = []
+    files: dict[str, list[tuple[str, str, int, object, object]]] = {}
+    policies = {str(trial): levels(trial) for trial in range(4)}
+    for epoch, (target, clone) in enumerate((str(t), str(c)) for t, c in choices if t != c):
+        row = (target, clone, epoch, policies[clone], [epoch % 11, epoch % 10] + [epoch % 7] * 58)
+        policies[target] = row[4]
+        files[target] = [*files.get(clone, files.get(target, [])), row]
+        rows.append(row)
+    (folder / "pbt_global.txt").write_text(log(*rows))
+    for trial, own in files.items():
+        (folder / f"pbt_policy_{trial}.txt").write_text(log(*own))
+        alone = IMPORTERS["pba"](str(folder / f"pbt_policy_{trial}.txt"), Options(search_epochs=20))
+        assert IMPORTERS["pba"](str(folder / "pbt_global.txt"), Options(search_epochs=20, trial=trial)) == alone
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "trial", "words"),
+    [
+        ("log.txt", ALL_TRIALS, None, r"log.txt: the lines of 6 trials \(0, 1, 2, 3, 4, 5\) .*with --trial"),
+        ("pbt_global.txt", LINEAGE, None, r"the lines of 3 trials \(7, 8, 9\)"),
+        ("log.txt", ALL_TRIALS, "6", "--trial 6: must be one of 0, 1, 2, 3, 4, 5"),
+        ("log.txt", [LINEAGE[0], ("7", "9", 30, levels(3), levels(2))], None, "trial 9 has another policy after 30 epochs"),
+    ],
+)
+def test_pba_logs_that_leave_a_question(
+    tmp_path: Path, name: str, rows: list[tuple[str, str, int, object, object]], trial: str | None, words: str
+) -> None:
+    (tmp_path / name).write_text(log(*rows))
+    with pytest.raises(PolicyError, match=words) as caught:
+        IMPORTERS["pba"](str(tmp_path / name), Options(search_epochs=40, trial=trial))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -211,14 +283,6 @@ def test_exported_module_runs_without_this_project(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(transform(v2.functional.to_pil_image(images))), (255 - images).permute(1, 2, 0).numpy())
 
 
-def test_exported_for_albumentations(tmp_path: Path) -> None:
-    albumentations = pytest.importorskip("albumentations", reason="albumentations is not installed")
-    export(one_operation("Invert", "tuun", 0.0), "albumentations", tmp_path / "out.py")
-    pipeline = albumentations.Compose([module_at(tmp_path / "out.py").Augment()])
-    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    assert np.array_equal(pipeline(image=pixels)["image"], 255 - pixels)
-
-
 def test_exported_draws_have_the_same_frequencies(tmp_path: Path) -> None:
     """A schedule: in its second half PBA's draw, of which an always accepted Invert is in .3 / 2 + .5 of all images."""
     pair = tuple(SubPolicy((Operation(name, 1.0, 0.0),)) for name in ("Invert", "Identity"))
@@ -248,6 +312,8 @@ def test_exported_chain_applies_its_parts_in_order(tmp_path: Path) -> None:
 def test_export_says_what_it_cannot_do(tmp_path: Path) -> None:
     batch = Policy((SubPolicy((Operation("Invert", 1.0, 0.0),)),))
     assert any("drawn for each image" in line for line in export(batch, "torchvision", tmp_path / "out.py"))
+    lines = export(one_operation("Rotate", "tuun", 0.5), "torchvision", tmp_path / "out.py")
+    assert any("moves pixels (Rotate): samples with masks or boxes are refused" in line for line in lines)
     with pytest.raises(PolicyError, match="SamplePairing: cannot be exported"):
         export(one_operation("SamplePairing", "tuun", 0.5), "torchvision", tmp_path / "pairing.py")
     assert not (tmp_path / "pairing.py").exists()

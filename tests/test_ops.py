@@ -1,6 +1,7 @@
 """The operations against Pillow: zero difference, for every operation, dialect, magnitude and size."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from augsearch.errors import PolicyError
 from augsearch.policy.ops import DIALECTS, OPS, apply
+from augsearch.policy.ops.markdown import dialect_table
 from tests.pillow_reference import reference
 
 RANGES = {
@@ -29,7 +31,7 @@ COMPARED = [name for name in OPS if name != "SamplePairing"]
 
 
 def draw_images(rng: np.random.Generator, count: int, channels: int, height: int, width: int) -> np.ndarray:
-    """Noise, ramps, few grey levels, constant images: what histograms and blends trip over."""
+    """Noise, ramps, few levels, constant images: what histograms and blends trip over."""
     shape = (channels, height, width)
     images = rng.integers(0, 256, (count, *shape))
     for i in range(count):
@@ -126,6 +128,11 @@ def test_sample_pairing_mixes_with_the_neighbour() -> None:
     pixels = torch.tensor([0, 200], dtype=torch.uint8).view(2, 1, 1, 1)
     out = apply(pixels, "SamplePairing", 1.0)
     assert out.flatten().tolist() == [80, 120]
+
+
+def test_the_documentation_has_the_table_of_the_code() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "operations.md").read_text()
+    assert dialect_table() in page, f"docs/operations.md must hold this table:\n{dialect_table()}"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 import augsearch
-from augsearch import Augment, Operation, Policy, SubPolicy, Transform
+from augsearch import Augment, Chain, Operation, Policy, Schedule, Segment, SubPolicy, Transform
 from augsearch.errors import PolicyError
 from augsearch.policy.ops import OPS
 
@@ -34,6 +34,21 @@ def test_one_by_one_is_the_same_as_together() -> None:
     assert np.array_equal(of_pillow, expected.numpy())
 
 
+KEEP, INVERT = (Policy((SubPolicy((Operation(name, 1.0, 0.0),)),)) for name in ("Identity", "Invert"))
+
+
+@pytest.mark.parametrize(
+    "item", [Schedule((Segment(1, KEEP), Segment(2, POLICY), Segment(1, INVERT))), Chain((POLICY, Schedule.of([(2, POLICY)])))]
+)
+def test_schedules_and_chains_follow_the_epoch_as_batches_do(item: Schedule | Chain) -> None:
+    augment, transform = Augment(item, seed=5), Transform(item, seed=5)
+    for epoch in (0, 1, 2, 3):
+        transform.epoch = epoch
+        assert torch.equal(torch.stack([transform(image) for image in IMAGES]), augment(IMAGES, epoch=epoch))
+    with pytest.raises(PolicyError, match="epoch: -1; must be at least 0"):
+        transform.epoch = -1
+
+
 def test_ones_own_operations_and_other_channels() -> None:
     own = Policy(
         (SubPolicy((Operation("tests.own_operations:darken", 1.0, 0.5), Operation("Invert", 1.0, 0.0))),), draw="image"
@@ -43,7 +58,7 @@ def test_ones_own_operations_and_other_channels() -> None:
     assert torch.equal(Transform(own)(IMAGES[0, :2]), expected[:2])
 
 
-def test_grey_pictures_and_torchvision_images_keep_their_kind() -> None:
+def test_grayscale_pictures_and_torchvision_images_keep_their_kind() -> None:
     transform = v2.Compose([Transform(POLICY)])
     assert transform(Image.new("L", (16, 16))).mode == "L"
     assert isinstance(transform(tv_tensors.Image(IMAGES[0])), tv_tensors.Image)
@@ -81,6 +96,16 @@ def test_workers_and_epochs_differ_and_repeat() -> None:
     assert torch.equal(two_epochs(), first)
 
 
+@pytest.mark.parametrize("persistent", [False, True])
+def test_workers_see_the_epoch(persistent: bool) -> None:
+    transform = Transform(Schedule((Segment(1, KEEP), Segment(1, INVERT))))
+    loader = DataLoader(Plain(transform), batch_size=30, num_workers=2, persistent_workers=persistent)
+    for epoch in (0, 1, 0):
+        transform.epoch = epoch
+        expected = 255 - IMAGES[0] if epoch else IMAGES[0]
+        assert all(torch.equal(image, expected) for batch in loader for image in batch)
+
+
 def test_no_policy_changes_nothing() -> None:
     assert torch.equal(augsearch.Transform(None)(IMAGES[0]), IMAGES[0])
 
@@ -90,9 +115,10 @@ def test_no_policy_changes_nothing() -> None:
     [
         (
             torch.zeros(3, 8, 8),
-            r"\(3, 8, 8\) torch.float32; must be a Pillow image or \(C, H, W\) uint8: put the transform before",
+            r"Tensor \(3, 8, 8\) torch.float32; must be a Pillow image or \(C, H, W\) uint8: put the transform before",
         ),
         (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), r"\(2, 3, 8, 8\) torch.uint8; must be"),
+        (tv_tensors.Mask(torch.zeros(1, 8, 8, dtype=torch.uint8)), r"Mask \(1, 8, 8\) torch.uint8; must be"),
         (Image.new("RGBA", (8, 8)), "mode 'RGBA'; must be RGB or L"),
         (np.zeros((8, 8, 3)), "ndarray; must be"),
     ],

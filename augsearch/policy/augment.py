@@ -2,18 +2,19 @@
 
     augment = Augment(load_policy("policy.json"), seed=0)
     for epoch in range(epochs):
-        for images, labels in loader:             # (B, C, H, W) uint8
+        for images, labels in loader:             # (B, C, H, W) uint8: a mini-batch of any size
             images = augment(images, epoch=epoch)
 
-Every decision is a function of (seed, epoch, position of the image in the epoch), so the same seed gives the
-same pixels however the stream of images is cut into calls, on a CPU and on a GPU alike (SamplePairing needs
-a pool for that, or cuts between mini-batches). Decisions are drawn on the host; images then go through each
+Every decision is a function of (seed, epoch, position of the image in the epoch). With a `batch_size` the same seed
+therefore gives the same pixels however the stream of images is cut into calls, on a CPU and on a GPU alike (SamplePairing
+needs a pool for that, or cuts between mini-batches). Decisions are drawn on the host; images then go through each
 operation together, grouped by operation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,9 @@ from torch import Tensor
 
 from augsearch.errors import PolicyError
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule
-from augsearch.policy.ops import Floats, apply, find
-from augsearch.policy.randomness import uniform
+from augsearch.policy.ops import Floats, apply, check_images, find
+from augsearch.policy.ops.magnitudes import CHANCE
+from augsearch.policy.randomness import Positions, uniform, worker_seed
 
 _SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
 _STREAMS_PER_POLICY = 16
@@ -45,11 +47,12 @@ class Plan:
     noise: Floats
 
     def part(self, rows: slice) -> Plan:
+        """The plan of some of the images."""
         return Plan(self.names, self.operation[rows], self.magnitude[rows], self.noise[rows])
 
     @staticmethod
     def concatenate(plans: Sequence[Plan]) -> Plan:
-        """Of the same policy."""
+        """Join plans of one policy, whose images follow one another."""
         if len(plans) == 1:
             return plans[0]
         arrays = zip(*((plan.operation, plan.magnitude, plan.noise) for plan in plans), strict=True)
@@ -57,7 +60,7 @@ class Plan:
 
     @staticmethod
     def stack(plans: Sequence[Plan]) -> Plan:
-        """Of several policies, one after the other, padded to the largest number of steps."""
+        """Join plans of several policies, whose images follow one another; all get the largest number of steps."""
         if len(plans) == 1:
             return plans[0]
         steps = max(plan.operation.shape[1] for plan in plans)
@@ -78,17 +81,21 @@ class Plan:
 
 
 class Augment:
-    """Applies a policy, a schedule, or several of them one after the other.
+    """A policy, a schedule, or several of them one after the other, applied to batches.
 
     Args:
         policy: what to apply; a chain or a sequence is applied in its order.
         seed: the same seed, the same pixels.
-        batch_size: for policies drawn by "batch": images at positions [k * batch_size, (k + 1) * batch_size) of
-            an epoch share a sub-policy.
+        batch_size: images of a mini-batch, which share a sub-policy where policies are drawn by "batch". Without it a
+            call is a mini-batch, whatever its size. With it, calls may hold parts of mini-batches or several: images at
+            positions [k * batch_size, (k + 1) * batch_size) of an epoch are one.
         fill: colour outside the frame; the dialect's when absent (give the data set's mean for PBA).
         pool: (N, C, H, W) uint8, the images that SamplePairing mixes in. Without one an image's partner is drawn
             from its own mini-batch, as the images came, and "however cut" holds for cuts between mini-batches.
         one_sided_rotate: Tuun's released code never turns Rotate's sign; the default draws it, as for shears.
+
+    Raises:
+        PolicyError: a batch size below 1, or a pool of another shape or type.
     """
 
     def __init__(
@@ -96,13 +103,15 @@ class Augment:
         policy: Augmentation | Sequence[Policy | Schedule],
         *,
         seed: int = 0,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         fill: int | tuple[int, ...] | None = None,
         one_sided_rotate: bool = False,
         pool: Tensor | None = None,
     ) -> None:
         if pool is not None and (pool.ndim != 4 or pool.dtype != torch.uint8 or not len(pool)):
             raise PolicyError(f"pool: {tuple(pool.shape)} {pool.dtype}; must be (N, C, H, W) uint8, N >= 1")
+        if batch_size is not None and batch_size < 1:
+            raise PolicyError(f"batch_size: {batch_size}; must be at least 1, or None: a call is a mini-batch")
         if isinstance(policy, Chain):
             policy = policy.parts
         self.parts = (policy,) if isinstance(policy, (Policy, Schedule)) else tuple(policy)
@@ -111,29 +120,59 @@ class Augment:
         self.fill = fill
         self.one_sided_rotate = one_sided_rotate
         self.pool = pool
-        self._next = (0, 0)  # epoch, position
+        self._positions = Positions()
+        self._in_worker: Augment | None = None
         self._tables: dict[int, Table] = {}
         self._blocks: dict[int, tuple[tuple[int, int, int], Plan]] = {}  # for each stream the latest block and its place
 
     def __call__(self, images: Tensor, *, epoch: int = 0, position: int | None = None) -> Tensor:
-        """(B, C, H, W) uint8 -> the same, augmented.
+        """Augment a batch: (B, C, H, W) uint8 -> the same.
 
         position: the first image's place in its epoch. Without it images are counted from one call to the
-        next, starting at 0 whenever `epoch` changes.
+        next, starting at 0 whenever `epoch` changes. In a DataLoader's worker (in a `collate_fn`, say), which counts
+        only its own images, decisions then follow from that worker's seed too: workers and epochs differ, and
+        `torch.manual_seed` makes them the same again.
+
+        Raises:
+            PolicyError: images of another shape or type.
         """
+        check_images(images)
+        counted = worker_seed(self.seed)
+        augment = self if position is not None else self._with_seed(counted)
         if position is None:
-            position = self._next[1] if self._next[0] == epoch else 0
-        self._next = (epoch, position + len(images))
+            position = self._positions.at(counted, epoch)
+        self._positions.passed(counted, epoch, position + len(images))
         for i in range(len(self.parts)):
-            images = _apply_part([self], i, images, epoch, position)
+            images = _apply_part([augment], i, images, epoch, position)
         return images
+
+    def _with_seed(self, seed: int) -> Augment:
+        """The same with another seed: made once for each worker."""
+        if seed == self.seed:
+            return self
+        if self._in_worker is None or self._in_worker.seed != seed:
+            self._in_worker = copy(self)
+            self._in_worker.seed = seed
+        return self._in_worker
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out of copies what was made ahead: it is found by `id`, which means another policy in another process."""
+        return self.__dict__ | {"_tables": {}, "_blocks": {}, "_in_worker": None}
 
     def _part(self, i: int, epoch: int) -> Policy:
         part = self.parts[i]
         return part.at(epoch) if isinstance(part, Schedule) else part
 
+    def plans(self, count: int, epoch: int, position: int) -> list[tuple[Policy, Plan]]:
+        """Each part's policy in that epoch, and its plan of `count` images; without SamplePairing's partners."""
+        policies = [self._part(i, epoch) for i in range(len(self.parts))]
+        streams = range(0, len(policies) * _STREAMS_PER_POLICY, _STREAMS_PER_POLICY)
+        return [(p, self.planned(p, count, epoch, position, stream)) for p, stream in zip(policies, streams, strict=True)]
+
     def planned(self, policy: Policy, count: int, epoch: int, position: int, stream: int = 0) -> Plan:
         """The plan of `count` images, out of blocks of `_AHEAD`: numpy draws a thousand as fast as fifty."""
+        if policy.draw == "batch" and self.batch_size is None:  # the call decides what a mini-batch is
+            return self._plan(policy, count, epoch, position, stream)
         parts = []
         for block in range(position // _AHEAD, (position + max(count, 1) - 1) // _AHEAD + 1):
             first, place = block * _AHEAD, (id(policy), epoch, block)
@@ -166,8 +205,8 @@ class Augment:
         if self.pool is not None:
             chosen, source = (draws * len(self.pool)).astype(np.int64), self.pool
         else:
-            first = np.maximum(where // self.batch_size * self.batch_size, position) - position
-            end = np.minimum((where // self.batch_size + 1) * self.batch_size - position, len(images))
+            batch = self._mini_batch(where)
+            first, end = (np.searchsorted(batch, batch, side) for side in ("left", "right"))
             chosen, source = first + (draws * (end - first)).astype(np.int64), images
         return _take(source, chosen).to(images.device)
 
@@ -175,9 +214,13 @@ class Augment:
         """(B, K) places in the table: the operations that an image may get, in order, -1 for none."""
         if policy.draw == "count":
             return self._counted(table.chance[:-1], where, epoch, stream)
-        draws, member = np.unique(where // (self.batch_size if policy.draw == "batch" else 1), return_inverse=True)
+        draws, member = np.unique(self._mini_batch(where) if policy.draw == "batch" else where, return_inverse=True)
         chosen = uniform(self.seed, stream + _SUB_POLICY, epoch, draws)[:, 0] * len(table.sub_policies)
         return table.sub_policies[chosen.astype(np.int64)[member]]
+
+    def _mini_batch(self, where: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B,) a number for each image's mini-batch; where: (B,) positions of a call, one after the other."""
+        return np.repeat(where[:1], len(where)) if self.batch_size is None else where // self.batch_size
 
     def _counted(self, chance: Floats, where: NDArray[np.int64], epoch: int, stream: int) -> NDArray[np.int64]:
         """PBA: trying shuffled operations until `count` were applied is keeping the `count` accepted ones of lowest key."""
@@ -193,8 +236,9 @@ class Augment:
 
 
 def augment_together(augments: Sequence[Augment], images: Tensor, *, epoch: int, position: int) -> Tensor:
-    """Several Augments at once, each on its own images, as if each were called alone: (K * B, C, H, W) uint8, those of the
-    first Augment first. All their images go through each operation together.
+    """Apply several Augments at once, each to its own images, as if each were called alone.
+
+    images: (K * B, C, H, W) uint8, those of the first Augment first. All of them go through each operation together.
 
     Their parts are as many, part by part of the same dialect, and their `fill` is the same.
     """
@@ -204,7 +248,7 @@ def augment_together(augments: Sequence[Augment], images: Tensor, *, epoch: int,
 
 
 def _apply_part(augments: Sequence[Augment], i: int, images: Tensor, epoch: int, position: int) -> Tensor:
-    """The i-th part of each Augment."""
+    """Apply the i-th part of each Augment."""
     policies = [augment._part(i, epoch) for augment in augments]
     count, stream = len(images) // len(augments), i * _STREAMS_PER_POLICY
     plans = [a.planned(policy, count, epoch, position, stream) for a, policy in zip(augments, policies, strict=True)]
@@ -231,6 +275,7 @@ class Table:
 
     @staticmethod
     def of(policy: Policy, one_sided_rotate: bool) -> Table:
+        """Make the table of a policy."""
         flat = [operation for sub_policy in policy.sub_policies for operation in sub_policy.operations]
         ops = [find(operation.name) for operation in flat]
         lengths = [len(sub_policy.operations) for sub_policy in policy.sub_policies]
@@ -249,9 +294,9 @@ class Table:
 
 
 def _chance(policy: Policy, operation: Operation) -> float:
-    """Tuun's RandomHorizontalFlip has its magnitude as a second probability."""
-    twice = operation.name == "HorizontalFlip" and policy.dialect == "tuun"
-    return operation.probability * (operation.magnitude if twice else 1)
+    """The probability, by that which the magnitude is in some dialects."""
+    meaning = find(operation.name).meaning.get(policy.dialect)
+    return operation.probability * (operation.magnitude if meaning and meaning.way == CHANCE else 1)
 
 
 def perform(

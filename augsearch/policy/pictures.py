@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
-from augsearch.errors import DataError
 from augsearch.policy import Augmentation, Chain, Policy, Schedule, SubPolicy
 from augsearch.policy.augment import Augment
 
@@ -19,12 +17,11 @@ Images = NDArray[np.uint8]
 
 _GAP = 2
 _MOST_ROWS = 30
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 def picture(item: Augmentation, images: Images, *, columns: int = 8, side: int = 64, seed: int = 0) -> Image.Image:
-    """What `augsearch policy show` draws: a policy's grid; of a schedule its bands, above a row for each of six epochs;
-    of a chain each part by itself, then all of it."""
+    """Draw what `augsearch policy show` writes: a policy's grid; a schedule's bands, above a row for each of six epochs;
+    a chain's parts each by itself, then all of it."""
     if isinstance(item, Policy):
         return policy_grid(item, images, columns=columns, side=side, seed=seed)
     if isinstance(item, Schedule):
@@ -52,9 +49,9 @@ def _above_each_other(*pictures: Image.Image) -> Image.Image:
 
 
 def policy_grid(policy: Policy, images: Images, *, columns: int = 8, side: int = 64, seed: int = 0) -> Image.Image:
-    """What a policy does: a row of the images as they are, then a row for each sub-policy, a draw in each column.
+    """Draw what a policy does: a row of the images as they are, then a row for each sub-policy, a draw in each column.
 
-    Of a policy of more than 30 sub-policies, 30 are shown, evenly spaced.
+    If there are more than 30 sub-policies, 30 are shown, evenly spaced.
     images: (N, C, H, W) uint8, N >= columns for different images in each column.
     """
     count = len(policy.sub_policies)
@@ -83,7 +80,7 @@ def _grid(rows: list[tuple[str, Augment, int]], images: Images, columns: int, si
 
 
 def schedule_bands(schedule: Schedule, width: int) -> Image.Image:
-    """Probability and magnitude of each operation over the epochs, stacked (Ho et al., 2019, figure 2).
+    """Plot probability and magnitude of each operation over the epochs, stacked (Ho et al., 2019, figure 2).
 
     An operation that a policy holds more than once counts with the sum of its probabilities, and with its largest magnitude.
     """
@@ -108,46 +105,8 @@ def schedule_bands(schedule: Schedule, width: int) -> Image.Image:
         return Image.open(file).convert("RGB")
 
 
-def load_images(path: Path, count: int) -> Images:
-    """The first images of a folder (all brought to the first one's size and mode), or of an .npz's `train_images`.
-
-    Returns:
-        (count or fewer, C, H, W) uint8.
-
-    Raises:
-        DataError: nothing there that is an image.
-    """
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)[:count]
-        if not files:
-            raise DataError(f"{path}: no pictures; must hold some of {', '.join(_SUFFIXES)}")
-        return _stacked(files)
-    try:
-        with np.load(path) as data:
-            images = data["train_images"][:count]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: must be a folder of pictures or an .npz file with train_images ({error})") from None
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not len(images):
-        raise DataError(f"{path}: train_images {images.shape} {images.dtype}; must be (N, H, W) or (N, H, W, C) uint8")
-    return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-
-
-def _stacked(files: list[Path]) -> Images:
-    stack: list[Image.Image] = []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                plain = image.convert("L" if image.mode == "L" else "RGB")
-        except (UnidentifiedImageError, OSError) as error:
-            raise DataError(f"{file}: not a picture ({error})") from None
-        first = stack[0] if stack else plain
-        stack.append(plain.convert(first.mode).resize(first.size))
-    pixels = np.stack([np.asarray(image) for image in stack])
-    return pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
-
-
 def example_images(count: int) -> Images:
-    """(count, 3, 64, 64) uint8: a coloured slope with a square and a disc, turned a little for each."""
+    """Draw (count, 3, 64, 64) uint8: a coloured slope with a square and a disc, turned a little for each."""
     y, x = np.mgrid[0:64, 0:64] / 63
     out = np.empty((count, 3, 64, 64), np.uint8)
     for i in range(count):
@@ -161,13 +120,13 @@ def example_images(count: int) -> Images:
 
 
 def as_picture(pixels: Images, side: int) -> Image.Image:
-    """(C, H, W) uint8 -> an RGB picture, enlarged without smoothing; of many channels, the first."""
+    """Make an RGB picture of (C, H, W) uint8, enlarged without smoothing; without three channels the first is shown."""
     shown = pixels if len(pixels) == 3 else np.repeat(pixels[:1], 3, 0)
     return Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0))).resize((side, side), Image.Resampling.NEAREST)
 
 
 def describe(item: Augmentation | None) -> str:
-    """One line, "none" without a policy: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
+    """Describe it in one line, "none" without a policy: `Rotate .80@.50 + Color .10@.90 | ...` (probability @ magnitude)."""
     if item is None:
         return "none"
     if isinstance(item, Chain):
@@ -180,6 +139,7 @@ def describe(item: Augmentation | None) -> str:
 
 
 def describe_sub_policy(sub_policy: SubPolicy) -> str:
+    """Describe a sub-policy in one line, as `describe` does."""
     return " + ".join(f"{o.name} {_short(o.probability)}@{_short(o.magnitude)}" for o in sub_policy.operations)
 
 

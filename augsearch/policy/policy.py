@@ -28,7 +28,7 @@ from typing import Any, Literal, get_args
 
 from augsearch.errors import PolicyError
 from augsearch.files import write_text
-from augsearch.policy.ops import DIALECTS, find
+from augsearch.policy.ops import CONVENTIONS, DIALECTS, find
 from augsearch.policy.ops import Dialect as Dialect
 
 Draw = Literal["batch", "image", "count"]
@@ -36,9 +36,6 @@ DRAWS: tuple[Draw, ...] = get_args(Draw)
 FORMAT = "augsearch"
 VERSION = 1
 _MOST_PAIRS = 1000
-
-# The largest |magnitude| that a policy may hold; torchvision's are pixels, degrees or bits as the bins give them.
-_LARGEST: dict[str, float] = {"tuun": 1.0, "pba": 10.0, "torchvision": 1e4}
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class Operation:
 
 @dataclass(frozen=True)
 class SubPolicy:
+    """Operations that an image gets one after the other, each with its own probability."""
+
     operations: tuple[Operation, ...]
 
 
@@ -70,11 +69,11 @@ class Policy:
         _check(self)
 
     def takes(self, other: Policy) -> bool:
-        """Whether `then` can append that policy."""
+        """Tell whether `then` can append that policy."""
         return (self.dialect, self.draw) == (other.dialect, other.draw) and self.draw != "count"
 
     def then(self, other: Policy) -> Policy:
-        """This policy, and `other` after it on the same image ("appended", as Tuun + ETP is).
+        """Append a policy: this one, and `other` after it on the same image, as in Tuun + ETP.
 
         Uniform, independent draws of one sub-policy from each are one uniform draw from all the pairs.
         """
@@ -88,6 +87,8 @@ class Policy:
 
 @dataclass(frozen=True)
 class Segment:
+    """A policy for some epochs of a schedule."""
+
     epochs: int
     """At least 1."""
     policy: Policy
@@ -108,6 +109,7 @@ class Schedule:
 
     @property
     def epochs(self) -> int:
+        """Number of epochs of all segments."""
         return sum(segment.epochs for segment in self.segments)
 
     def at(self, epoch: int) -> Policy:
@@ -120,7 +122,7 @@ class Schedule:
 
     @staticmethod
     def of(parts: Iterable[tuple[int, Policy]]) -> Schedule:
-        """From (epochs, policy) in their order; neighbours with the same policy become one segment."""
+        """Make a schedule of (epochs, policy) in their order; neighbours with the same policy become one segment."""
         segments: list[Segment] = []
         for epochs, policy in parts:
             if segments and segments[-1].policy == policy:
@@ -130,7 +132,7 @@ class Schedule:
         return Schedule(tuple(segments))
 
     def stretched(self, epochs: int) -> Schedule:
-        """Over another number of epochs: every segment rounded down, the last one takes the rest (PBA's own replay)."""
+        """Stretch it to another number of epochs: every segment is rounded down, the last takes the rest (PBA's own replay)."""
         lengths = [segment.epochs * epochs // self.epochs for segment in self.segments[:-1]]
         lengths.append(epochs - sum(lengths))
         return Schedule(tuple(Segment(n, s.policy) for n, s in zip(lengths, self.segments, strict=True) if n))
@@ -151,25 +153,25 @@ Augmentation = Policy | Schedule | Chain
 
 
 def stretched(item: Augmentation, epochs: int) -> Augmentation:
-    """With its schedules over that many epochs."""
+    """Stretch the schedules in it to that many epochs; policies stay as they are."""
     if isinstance(item, Chain):
         return Chain(tuple(part.stretched(epochs) if isinstance(part, Schedule) else part for part in item.parts))
     return item.stretched(epochs) if isinstance(item, Schedule) else item
 
 
 def joined(parts: Iterable[Policy | Schedule]) -> Augmentation | None:
-    """Parts to be applied one after the other, as one: a policy where one can say it, else a chain; None without parts.
+    """Compose policies in order: a single policy if they can be merged, otherwise a chain; None for no input.
 
-    Neighbours of one dialect and draw become one policy, unless its pairs of sub-policies would be very many.
+    Neighbours of one dialect and draw are merged, unless the pairs of their sub-policies would be very many.
     """
-    found: list[Policy | Schedule] = []
+    merged: list[Policy | Schedule] = []
     for part in parts:
-        last = found[-1] if found else None
+        last = merged[-1] if merged else None
         if isinstance(part, Policy) and isinstance(last, Policy) and _worth_pairing(last, part):
-            found[-1] = last.then(part)
+            merged[-1] = last.then(part)
         else:
-            found.append(part)
-    return Chain(tuple(found)) if len(found) > 1 else found[0] if found else None
+            merged.append(part)
+    return Chain(tuple(merged)) if len(merged) > 1 else merged[0] if merged else None
 
 
 def _worth_pairing(a: Policy, b: Policy) -> bool:
@@ -198,7 +200,7 @@ def _check_operation(operation: Operation, dialect: Dialect, place: str) -> None
     # `not (a <= x <= b)` is also true of NaN
     if not 0.0 <= operation.probability <= 1.0:
         raise PolicyError(f"{place}.probability: {operation.probability}; must be from 0 to 1")
-    largest = _LARGEST[dialect]
+    largest = CONVENTIONS[dialect].largest
     if not 0.0 <= operation.magnitude <= largest:
         raise PolicyError(f"{place}.magnitude: {operation.magnitude}; must be from 0 to {largest:g} in dialect {dialect}")
 
@@ -207,7 +209,7 @@ def _check_operation(operation: Operation, dialect: Dialect, place: str) -> None
 
 
 def to_dict(item: Augmentation) -> dict[str, Any]:
-    """The JSON form, as plain dicts and lists."""
+    """Give the JSON form, as plain dicts and lists."""
     return {"format": FORMAT, "version": VERSION} | _body(item)
 
 
@@ -229,7 +231,7 @@ def _policy_body(policy: Policy) -> dict[str, Any]:
 
 
 def from_dict(data: object) -> Augmentation:
-    """The reverse of `to_dict`, strict: an unknown or missing key, or a wrong type, is a PolicyError."""
+    """Read what `to_dict` gives; an unknown or missing key, or a wrong type, is a PolicyError."""
     if not isinstance(data, dict):
         raise PolicyError(f"a policy file holds a {type(data).__name__}; must be an object")
     if data.get("format") != FORMAT:
@@ -305,6 +307,7 @@ def _list(data: dict[str, Any], key: str, place: str) -> list[Any]:
 
 
 def save(item: Augmentation, path: str | Path) -> None:
+    """Write the JSON file that `load_policy` reads; a file that lies there is replaced."""
     write_text(Path(path), json.dumps(to_dict(item), indent=1) + "\n")
 
 
@@ -314,6 +317,8 @@ def load_policy(path: str | Path) -> Augmentation:
         return from_dict(json.loads(Path(path).read_text()))
     except FileNotFoundError:
         raise PolicyError(f"{path}: no such file") from None
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path}: not JSON ({error})") from None
     except PolicyError as error:

@@ -55,7 +55,7 @@ _RANGES: dict[str, Callable[[float, int], float]] = {
 
 
 def load(source: str, options: Options) -> Policy:
-    """The policy of a file that holds such a list, as JSON or as a Python literal.
+    """Read the policy of a file that holds such a list, as JSON or as a Python literal.
 
     Raises:
         PolicyError: it names the file and the place.

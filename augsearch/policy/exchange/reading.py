@@ -11,6 +11,7 @@ from augsearch.errors import PolicyError
 
 
 def read_text(path: str) -> str:
+    """Read a text file; a PolicyError if it cannot be read."""
     try:
         return Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -19,7 +20,7 @@ def read_text(path: str) -> str:
 
 
 def parse(text: str, place: str) -> Any:
-    """JSON, or else a Python literal (never evaluated)."""
+    """Read JSON, or else a Python literal (never evaluated)."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -31,6 +32,7 @@ def parse(text: str, place: str) -> Any:
 
 
 def number(value: Any, low: float, high: float, place: str) -> float:
+    """Check that a value is a number in a range; a PolicyError names the place."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise PolicyError(f"{place}: {value!r}; must be a number from {low:g} to {high:g}")
     return float(value)

@@ -25,7 +25,7 @@ _AUTO_BINS, _RAND_BINS, _TRIVIAL_BINS = 10, 31, 31
 
 
 def autoaugment(source: str, options: Options) -> Policy:
-    """One of `POLICIES`: 25 sub-policies of 2 operations."""
+    """Read one of `POLICIES`: 25 sub-policies of 2 operations."""
     if source not in POLICIES:
         raise PolicyError(f"source: {source!r}; must be one of {', '.join(POLICIES)}")
     transform = v2.AutoAugment(POLICIES[source])
@@ -41,7 +41,7 @@ def autoaugment(source: str, options: Options) -> Policy:
 
 
 def randaugment(source: str, options: Options) -> Policy:
-    """ "N,M": N operations, drawn one by one from 14, at bin M of 31. Every sequence of N is a sub-policy."""
+    """Read "N,M": N operations, drawn one by one from 14, at bin M of 31. Every sequence of N is a sub-policy."""
     match = re.fullmatch(r"([1-3]),(\d+)", source.replace(" ", ""))
     if match is None or int(match[2]) >= _RAND_BINS:
         raise PolicyError(f"source: {source!r}; must be N,M with N from 1 to 3 and M from 0 to {_RAND_BINS - 1}, such as 2,9")
@@ -54,7 +54,7 @@ def randaugment(source: str, options: Options) -> Policy:
 
 
 def trivialaugment(source: str, options: Options) -> Policy:
-    """ "wide": one of 14 operations at one of 31 bins. Every pair is a sub-policy, so that all are drawn alike."""
+    """Read "wide": one of 14 operations at one of 31 bins. Every pair is a sub-policy, so that all are drawn alike."""
     if source != "wide":
         raise PolicyError(f"source: {source!r}; must be wide")
     transform = v2.TrivialAugmentWide()

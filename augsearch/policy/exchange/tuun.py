@@ -30,7 +30,7 @@ class SearchSpace:
 
 
 def load(source: str, options: Options) -> Policy:
-    """The policy of a trial's parameters (bare, or as NNI's `parameters`).
+    """Read the policy of a trial's parameters (bare, or as NNI's `parameters`).
 
     Raises:
         PolicyError: a parameter that is missing or impossible; or the file holds a search space.
@@ -60,7 +60,7 @@ def load(source: str, options: Options) -> Policy:
 
 
 def load_search_space(path: str) -> SearchSpace:
-    """The operations and the shape of an NNI search space file.
+    """Read the operations and the shape of an NNI search space file.
 
     Raises:
         PolicyError: not such a file, or one that gives different slots different operations.
