@@ -1,8 +1,6 @@
 """Study and minimize: any black box, any notation of a space."""
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from augsearch.search.space import PolicyBlock, Space, policy_space, read_space
 from augsearch.settings import TUUN_OPERATIONS, SearchSettings, Settings
 
 UNIT = {"_type": "uniform", "_value": [0, 1]}
-TUUN_FILE = Path(__file__).parent.parent.parent / "shared/data/published/tuun_search_space.json"
 
 
 def values(entry: dict[str, Any], n: int = 500) -> list[Any]:
@@ -61,14 +58,34 @@ def test_nested_choice_has_the_parameters_of_the_chosen_option() -> None:
         assert layer == "none" or (layer["_name"] == "conv" and layer["kernel"] in (3, 5) and 0 <= layer["rate"] <= 1)
 
 
-@pytest.mark.skipif(not TUUN_FILE.exists(), reason="the published search space is not beside this checkout")
-def test_tuuns_own_file_loads_as_it_is() -> None:
-    space = read_space(TUUN_FILE)
+def tuun_space(sub_policies: int, operations_each: int) -> dict[str, Any]:
+    """As petuum/tuun's examples/nni_data_augmentation/search_space.json writes it."""
+    names = ["shearX", "rotate", "autocontrast", "randomHorizontalFlip"]
+    places = [f"{i}_{j}" for i in range(1, sub_policies + 1) for j in range(1, operations_each + 1)]
+    return {
+        f"{key}{place}": {"_type": "choice", "_value": names} if key == "operation" else UNIT
+        for place in places
+        for key in ("operation", "prob", "magnitude")
+    }
+
+
+def test_tuuns_space_is_searched_as_a_policy() -> None:
+    entries = tuun_space(3, 2)
+    space = read_space(entries)
     assert [type(block) for block in space.blocks] == [PolicyBlock]
     params = space.decode(space.sample(1, np.random.default_rng(0))[0])
-    entries = json.loads(TUUN_FILE.read_text())
     assert set(params) == set(entries)
     assert params["operation3_2"] in entries["operation3_2"]["_value"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"prob2_1": {"_type": "uniform", "_value": [0, 0.5]}}, {"operation2_2": {"_type": "choice", "_value": ["rotate"]}}],
+)
+def test_what_only_resembles_tuuns_space_is_searched_by_its_parameters(change: dict[str, Any]) -> None:
+    space = read_space(tuun_space(2, 2) | change)
+    assert len(space.blocks) == 12
+    assert set(space.decode(space.sample(1, np.random.default_rng(0))[0])) == set(tuun_space(2, 2))
 
 
 def test_scikit_optimize_dimensions() -> None:
