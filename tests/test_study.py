@@ -1,10 +1,13 @@
 """Study and minimize: any black box, any notation of a space."""
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skopt.space import Categorical, Integer, Real
 
 import augsearch
@@ -130,6 +133,42 @@ def test_minimize_finds_branins_minimum(acq_func: str) -> None:
     assert result.best_value < 0.5  # the minimum is 0.398; the best of 48 random points is near 1.5
     assert result.best_value == branin(result.best_params)
     assert len(result.trials) == 48
+
+
+def slope(p: Any) -> float:
+    return float((p["x"] - 0.3) ** 2 + abs(p["y"] - 0.6))
+
+
+@cache
+def tried(acq_func: str, factor: float, offset: float) -> list[float]:
+    """Every number that a search of `slope` in other units tries."""
+    result = augsearch.minimize(
+        lambda p: factor * (slope(p) + offset),
+        {"x": UNIT, "y": UNIT},
+        trials=12,
+        batch=4,
+        n_initial_points=6,
+        acq_func=acq_func,
+    )
+    return [value for trial in result.trials for value in trial.params.values()]
+
+
+@pytest.mark.parametrize("acq_func", ["EI", "LCB", "PI", "TS"])
+@settings(max_examples=4, deadline=None)
+@given(factor=st.floats(1e-9, 1e9), offset=st.floats(-100, 100))
+def test_proposals_do_not_depend_on_the_unit_of_the_objective(acq_func: str, factor: float, offset: float) -> None:
+    assert tried(acq_func, factor, offset) == pytest.approx(tried(acq_func, 1, 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("acq_func", ["EI", "PI"])
+def test_a_larger_xi_explores_more(acq_func: str) -> None:
+    def spread(xi: float) -> float:
+        study = augsearch.Study({"x": UNIT}, "minimize", n_initial_points=8, acq_func=acq_func, xi=xi)
+        for trial in study.ask(8):
+            study.tell(trial.id, (trial.params["x"] - 0.5) ** 2)
+        return float(np.mean([abs(trial.params["x"] - 0.5) for trial in study.ask(4)]))
+
+    assert spread(0.01) < spread(1.0)
 
 
 def test_minimize_does_not_mind_dozens_of_idle_dimensions() -> None:

@@ -1,7 +1,7 @@
 """Tuun's search: Bayesian optimisation.
 
-Whose part is whose: the acquisition functions EI, LCB and PI are scikit-optimize's, and its dimensions are
-understood as spaces. The features, the Gaussian process, the breeding of candidates and the choice of a batch
+Whose part is whose: the acquisition functions EI and LCB are scikit-optimize's, and its dimensions are understood
+as spaces. The features, the Gaussian process, the breeding of candidates and the choice of a batch
 are this project's, because scikit-optimize's own surrogates on the 30 raw dimensions of a policy cost seconds to
 minutes for each batch and are little better than random search there.
 """
@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
+from skopt.acquisition import gaussian_ei, gaussian_lcb
 
 from augsearch.policy.ops import Floats
 from augsearch.search.searcher import Scores, Trial, training_seed
@@ -31,6 +32,7 @@ class BayesianSearcher(Scores):
     Args:
         acq_func: "LCB", "EI", "PI" or "TS" (Thompson sampling).
         kappa: LCB's weight of the standard deviation.
+        xi: the improvement that EI and PI ask for, in standard deviations of the scores seen.
         first: rows to try before anything else, such as the best of an earlier search; they count as initial.
         source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials are told, and as long as a
             surrogate of the source ranks them much as they turned out, its scores join the observations on this
@@ -45,6 +47,7 @@ class BayesianSearcher(Scores):
         n_initial_points: int = 20,
         acq_func: str = "LCB",
         kappa: float = 1.96,
+        xi: float = 0.01,
         first: Sequence[Floats] = (),
         source: tuple[Floats, Floats] | None = None,
     ) -> None:
@@ -54,6 +57,7 @@ class BayesianSearcher(Scores):
         self.n_initial_points = n_initial_points
         self.acq_func = acq_func
         self.kappa = kappa
+        self.xi = xi
         self._first = list(first)
         self._source = source
         self._asked: list[Floats] = []  # the row of each trial
@@ -122,10 +126,10 @@ class BayesianSearcher(Scores):
         free = np.arange(len(candidates)) >= len(running)
         for i in range(len(running)):
             batch.fantasize(i)
+        incumbent = float(process.predict(self.space.features(rows))[0].min())
         chosen: list[int] = []
         for _ in range(n):
-            value = np.where(free, self._desirability(batch, float(loss.min()), rng), -np.inf)
-            chosen.append(int(value.argmax()))
+            chosen.append(self._most_desirable(batch, incumbent, free, rng))
             free[chosen[-1]] = False
             batch.fantasize(chosen[-1])
         return candidates[chosen]
@@ -155,16 +159,22 @@ class BayesianSearcher(Scores):
         left = np.sort(first[first >= len(seen)]) - len(seen)
         return candidates[left] if len(left) >= n else candidates
 
-    def _desirability(self, batch: Batch, lowest: float, rng: np.random.Generator) -> Floats:
-        """Higher is better, for each candidate."""
+    def _most_desirable(self, batch: Batch, incumbent: float, free: NDArray[np.bool_], rng: np.random.Generator) -> int:
+        """The free candidate that the acquisition function likes best.
+
+        EI and PI measure improvement on the lowest posterior mean at the trials seen, not on the lowest loss, which is
+        the luckiest one; `xi` is on the scale of the losses seen. PI is compared by its quantile, and EI too where it
+        is 0 for all candidates in floating point: far below the incumbent both have the same order.
+        """
         nothing = np.zeros((1, 1))  # scikit-optimize passes it on to predict, which knows its candidates
-        value: Floats
         if self.acq_func == "LCB":
             value = -gaussian_lcb(nothing, batch, kappa=self.kappa)
-        elif self.acq_func == "EI":
-            value = gaussian_ei(nothing, batch, y_opt=lowest)
-        elif self.acq_func == "PI":
-            value = gaussian_pi(nothing, batch, y_opt=lowest)
-        else:
+        elif self.acq_func == "TS":
             value = -batch.draw(rng)
-        return value
+        else:
+            mean, deviation = batch.predict()
+            xi = self.xi * batch.scale
+            value = gaussian_ei(nothing, batch, y_opt=incumbent, xi=xi)
+            if self.acq_func == "PI" or not value[free].any():
+                value = (incumbent - xi - mean) / deviation
+        return int(np.where(free, value, -np.inf).argmax())

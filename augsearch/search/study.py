@@ -55,6 +55,8 @@ class Study:
         seed: the same seed and the same told scores give the same proposals.
         n_initial_points: random trials before the surrogate proposes.
         acq_func: "EI", "LCB", "PI" or "TS" (Thompson sampling); None: `usual_acquisition`.
+        kappa: LCB's weight of the standard deviation.
+        xi: the improvement that EI and PI ask for, in standard deviations of the values seen.
 
     Raises:
         SettingsError: a space, direction, method or acquisition that is none.
@@ -69,6 +71,8 @@ class Study:
         *,
         n_initial_points: int = 10,
         acq_func: str | None = None,
+        kappa: float = 1.96,
+        xi: float = 0.01,
     ) -> None:
         if direction not in ("maximize", "minimize"):
             raise SettingsError(f"direction: {direction!r}; must be 'maximize' or 'minimize'")
@@ -79,7 +83,9 @@ class Study:
         acq_func = acq_func or usual_acquisition(known)
         self._searcher: Searcher
         if method == "tuun":
-            self._searcher = BayesianSearcher(known, seed, n_initial_points=n_initial_points, acq_func=acq_func)
+            self._searcher = BayesianSearcher(
+                known, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi
+            )
         elif method == "random":
             self._searcher = RandomSearcher(known, seed)
         else:
