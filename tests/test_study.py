@@ -1,4 +1,4 @@
-"""Study and minimize: any black box, any notation of a space."""
+"""Study and minimize: any black box."""
 
 import math
 from functools import cache
@@ -8,115 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skopt.space import Categorical, Integer, Real
 
 import augsearch
 from augsearch.errors import SearchError, SettingsError
 from augsearch.policy import Policy
 from augsearch.search import methods
 from augsearch.search.bayesian import BayesianSearcher
-from augsearch.search.space import PolicyBlock, Space, policy_space, read_space
+from augsearch.search.space import PolicyBlock, Space, policy_space
 from augsearch.settings import TUUN_OPERATIONS, SearchSettings, Settings
 
 UNIT = {"_type": "uniform", "_value": [0, 1]}
-
-
-def values(entry: dict[str, Any], n: int = 500) -> list[Any]:
-    space = read_space({"x": entry})
-    return [space.decode(row)["x"] for row in space.sample(n, np.random.default_rng(0))]
-
-
-@pytest.mark.parametrize(
-    ("entry", "holds"),
-    [
-        ({"_type": "uniform", "_value": [2, 5]}, lambda v: 2 <= v <= 5),
-        ({"_type": "quniform", "_value": [0, 1, 0.25]}, lambda v: v in (0, 0.25, 0.5, 0.75, 1)),
-        ({"_type": "loguniform", "_value": [1e-4, 1]}, lambda v: 1e-4 <= v <= 1.0001),
-        ({"_type": "randint", "_value": [2, 6]}, lambda v: v in (2, 3, 4, 5) and isinstance(v, int)),
-        ({"_type": "choice", "_value": ["a", 3, None]}, lambda v: v in ("a", 3, None)),
-        ({"_type": "normal", "_value": [10, 2]}, lambda v: abs(v - 10) < 10),
-        ({"_type": "lognormal", "_value": [0, 1]}, lambda v: v > 0),
-        ({"_type": "qnormal", "_value": [0, 3, 2]}, lambda v: v % 2 == 0),
-    ],
-)
-def test_nni_types(entry: dict[str, Any], holds: Any) -> None:
-    drawn = values(entry)
-    assert all(map(holds, drawn))
-    assert len(set(drawn)) > 2
-
-
-def test_nni_distributions() -> None:
-    assert np.mean(np.log10(values({"_type": "loguniform", "_value": [1e-4, 1]}))) == pytest.approx(-2, abs=0.2)
-    normal = values({"_type": "normal", "_value": [10, 2]})
-    assert (np.mean(normal), np.std(normal)) == (pytest.approx(10, abs=0.4), pytest.approx(2, abs=0.3))
-    counts = np.bincount(values({"_type": "randint", "_value": [0, 4]}, 4000))
-    assert np.abs(counts / 1000 - 1).max() < 0.12
-
-
-def test_nested_choice_has_the_parameters_of_the_chosen_option() -> None:
-    options = [{"_name": "none"}, {"_name": "conv", "kernel": {"_type": "choice", "_value": [3, 5]}, "rate": UNIT}]
-    space = read_space({"layer": {"_type": "choice", "_value": options}, "lr": UNIT})
-    for row in space.sample(50, np.random.default_rng(0)):
-        layer = space.decode(row)["layer"]
-        assert layer == "none" or (layer["_name"] == "conv" and layer["kernel"] in (3, 5) and 0 <= layer["rate"] <= 1)
-
-
-def tuun_space(sub_policies: int, operations_each: int) -> dict[str, Any]:
-    """As petuum/tuun's examples/nni_data_augmentation/search_space.json writes it."""
-    names = ["shearX", "rotate", "autocontrast", "randomHorizontalFlip"]
-    places = [f"{i}_{j}" for i in range(1, sub_policies + 1) for j in range(1, operations_each + 1)]
-    return {
-        f"{key}{place}": {"_type": "choice", "_value": names} if key == "operation" else UNIT
-        for place in places
-        for key in ("operation", "prob", "magnitude")
-    }
-
-
-def test_tuuns_space_is_searched_as_a_policy() -> None:
-    entries = tuun_space(3, 2)
-    space = read_space(entries)
-    assert [type(block) for block in space.blocks] == [PolicyBlock]
-    params = space.decode(space.sample(1, np.random.default_rng(0))[0])
-    assert set(params) == set(entries)
-    assert params["operation3_2"] in entries["operation3_2"]["_value"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"prob2_1": {"_type": "uniform", "_value": [0, 0.5]}}, {"operation2_2": {"_type": "choice", "_value": ["rotate"]}}],
-)
-def test_what_only_resembles_tuuns_space_is_searched_by_its_parameters(change: dict[str, Any]) -> None:
-    space = read_space(tuun_space(2, 2) | change)
-    assert len(space.blocks) == 12
-    assert set(space.decode(space.sample(1, np.random.default_rng(0))[0])) == set(tuun_space(2, 2))
-
-
-def test_scikit_optimize_dimensions() -> None:
-    space = read_space(
-        [Real(1e-3, 1, "log-uniform", name="lr"), Integer(1, 3, name="depth"), Categorical(["a", "b"], name="kind")]
-    )
-    drawn = [space.decode(row) for row in space.sample(100, np.random.default_rng(0))]
-    assert {d["depth"] for d in drawn} == {1, 2, 3}
-    assert {d["kind"] for d in drawn} == {"a", "b"}
-    assert all(1e-3 <= d["lr"] <= 1.0001 for d in drawn)
-
-
-@pytest.mark.parametrize(
-    ("space", "words"),
-    [
-        ({}, "no parameters"),
-        ({"x": {"_type": "uniform", "_value": [1, 0]}}, "x: uniform \\[1, 0\\]; ends must rise"),
-        ({"x": {"_type": "loguniform", "_value": [0, 1]}}, "above 0 for a logarithm"),
-        ({"x": {"_type": "uniform", "_value": [0]}}, "must have 2 numbers"),
-        ({"x": {"_type": "mutable_layer", "_value": [1]}}, "_type 'mutable_layer' is unknown"),
-        ({"x": [0, 1]}, "must have a _type and a _value"),
-        ("nowhere.json", "nowhere.json"),
-        (3, "a int; must be"),
-    ],
-)
-def test_spaces_that_are_none(space: object, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        read_space(space)
 
 
 def branin(p: Any) -> float:

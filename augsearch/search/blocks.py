@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from augsearch.errors import SettingsError
 from augsearch.policy.ops import Floats
 
 Params = dict[str, Any]
@@ -24,6 +25,11 @@ Row = Sequence[float] | Floats
 
 class Block(Protocol):
     """Part of a space: `columns` numbers in [0, 1] and the parameters that they stand for."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        ...
 
     @property
     def columns(self) -> int:
@@ -69,6 +75,10 @@ class Number:
     integer: bool = False
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
     def columns(self) -> int:
         return 1
 
@@ -110,13 +120,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Nested:
-    """An option of a choice that has parameters of its own, which count only when it is chosen."""
+    """An option of a choice that is a dict: entries that are fixed, and parameters that count only when it is chosen."""
 
-    name: str
+    fixed: Mapping[str, Any]
     blocks: Blocks
 
     def decode(self, row: Row) -> Params:
-        return {"_name": self.name, **self.blocks.decode(row)}
+        """All entries, by name, with the values that a row (columns of `blocks`,) stands for."""
+        return {**self.fixed, **self.blocks.decode(row)}
 
 
 @dataclass(frozen=True)
@@ -130,6 +141,10 @@ class Choice:
     def _inner(self) -> list[Blocks]:
         """The blocks of each option; none for a plain value."""
         return [option.blocks if isinstance(option, Nested) else Blocks(()) for option in self.options]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (self.name,)
 
     @property
     def columns(self) -> int:
@@ -172,10 +187,18 @@ class Choice:
 
 
 class Blocks:
-    """Blocks side by side."""
+    """Blocks side by side.
+
+    Raises:
+        SettingsError: two of them have a parameter of the same name.
+    """
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks = tuple(blocks)
+        self.parameters = tuple(name for block in self.blocks for name in block.parameters)
+        for name in self.parameters:
+            if self.parameters.count(name) > 1:
+                raise SettingsError(f"search space: {name}: two parameters have this name")
         self.columns = sum(block.columns for block in self.blocks)
         self.groups = [group for block in self.blocks for group in block.groups]
         self.resampled = np.concatenate([np.zeros(0, bool), *(block.resampled for block in self.blocks)])

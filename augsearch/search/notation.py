@@ -1,7 +1,12 @@
 """Notations of a search space: NNI's JSON format, scikit-optimize's dimensions, and Tuun's file of policies.
 
-NNI: https://nni.readthedocs.io, "search space". Tuun's file is written in it, with the names that
-`augsearch.policy.exchange.tuun` lists, and is searched as a policy.
+NNI (https://nni.readthedocs.io, "search space"): {name: {"_type": ..., "_value": [...]}}, as a dict or a JSON file. Options
+of a choice may be dicts; what has a `_type` in them is searched, the rest (such as `_name`) is fixed.
+
+scikit-optimize: dimensions, or its shorthand ((low, high), (low, high, "log-uniform"), categories), in a list or by name.
+
+Tuun's file is written as NNI writes spaces, with the names that `augsearch.policy.exchange.tuun` lists, and is searched as
+a policy.
 """
 
 from __future__ import annotations
@@ -13,7 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skopt.space import Categorical, Integer, Real
+import numpy as np
+import skopt.space
+from skopt.space import Categorical, Dimension, Integer
+from skopt.space.space import check_dimension
 
 from augsearch.errors import SettingsError
 from augsearch.policy.exchange import tuun
@@ -34,23 +42,37 @@ def read_blocks(space: object) -> list[Block]:
     """
     if isinstance(space, (str, Path)):
         try:
-            space = json.loads(Path(space).read_text())
+            space = json.loads(Path(space).read_text(), object_pairs_hook=_object)
         except (OSError, ValueError) as error:
             raise SettingsError(f"search space {space}: {error}") from None
+    if isinstance(space, skopt.space.Space):
+        space = space.dimensions
     if isinstance(space, Mapping):
-        return _nni_blocks(space)
-    if isinstance(space, Sequence):
-        return [_skopt_dimension(dimension, i) for i, dimension in enumerate(space)]
-    raise SettingsError(f"search space: a {type(space).__name__}; must be a dict, a file, or scikit-optimize dimensions")
-
-
-def _nni_blocks(space: Mapping[str, Any]) -> list[Block]:
-    if not space:
+        blocks = _named_blocks(space)
+    elif isinstance(space, Sequence):
+        blocks = [_skopt_dimension(f"x{i}", dimension) for i, dimension in enumerate(space)]
+    else:
+        raise SettingsError(f"search space: a {type(space).__name__}; must be a dict, a file, or scikit-optimize dimensions")
+    if not blocks:
         raise SettingsError("search space: no parameters; must have at least one")
+    return blocks
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError for a key that it has twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = [name for name, _ in pairs if [key for key, _ in pairs].count(name) > 1]
+        raise ValueError(f"{twice[0]}: is there twice")
+    return found
+
+
+def _named_blocks(space: Mapping[Any, Any]) -> list[Block]:
+    """Blocks of {name: what it may be}; slots of Tuun's file become one policy, which comes first."""
     slots = {name: entry for name, entry in space.items() if _POLICY_KEY.fullmatch(str(name))}
     policy = _tuun_policy(slots)
     return ([policy] if policy else []) + [
-        _nni_dimension(str(name), entry) for name, entry in space.items() if policy is None or name not in slots
+        _dimension(str(name), entry) for name, entry in space.items() if policy is None or name not in slots
     ]
 
 
@@ -71,42 +93,93 @@ def _tuun_policy(slots: Mapping[str, Any]) -> PolicyBlock | None:
     return PolicyBlock(list(known), rows, columns, names=known)
 
 
-def _nni_dimension(name: str, entry: Any) -> Number | Choice:
+def _dimension(name: str, entry: Any) -> Number | Choice:
+    """One parameter, in NNI's notation or scikit-optimize's."""
+    if isinstance(entry, (tuple, Dimension)):
+        return _skopt_dimension(name, entry)
     kind, values = (entry.get("_type"), entry.get("_value")) if isinstance(entry, Mapping) else (None, None)
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
     if not isinstance(kind, str) or not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise SettingsError(f"search space: {name}: {entry!r}; must have a _type and a _value list")
     if kind == "choice":
-        return Choice(name, tuple(_nni_option(i, option) for i, option in enumerate(values)))
+        return Choice(name, _options(values))
     match = _TYPE.fullmatch(kind)
     if match is None:
         raise SettingsError(f"search space: {name}: _type {kind!r} is unknown; there are {_TYPES}")
-    count = 3 if match["step"] else 2
-    if len(values) != count or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
-        raise SettingsError(f"search space: {name}: {kind} {list(values)}; must have {count} numbers")
-    low, high = float(values[0]), float(values[1])
-    normal, log, integer = match["kind"] == "normal", bool(match["log"]), bool(match["integer"])
-    if integer:  # NNI's upper end is excluded
-        low, high = float(math.ceil(low)), float(math.ceil(high)) - 1
-    wrong = high <= 0 if normal else high < low or (log and low <= 0)
-    if wrong or (count == 3 and values[2] <= 0):
-        raise SettingsError(f"search space: {name}: {kind} {list(values)}; ends must rise, and be above 0 for a logarithm")
-    return Number(name, low, high, log, normal, float(values[2]) if count == 3 else None, integer)
+    shown, count = f"{name}: {kind} {list(values)}", 3 if match["step"] else 2
+    numbers = [number for number in map(_number, values) if number is not None]
+    if len(values) != count or len(numbers) != count:
+        raise SettingsError(f"search space: {shown}; must have {count} numbers")
+    low, high = numbers[:2]
+    if match["integer"]:  # NNI's upper end is excluded
+        low, high = math.ceil(low), math.ceil(high) - 1
+    step = numbers[2] if match["step"] else None
+    return _checked(Number(name, low, high, bool(match["log"]), match["kind"] == "normal", step, bool(match["integer"])), shown)
 
 
-def _nni_option(i: int, option: Any) -> Any:
-    """An option of a choice; a dict with `_name` and parameters is a nested space."""
+def _number(value: Any) -> float | int | None:
+    """The finite number that a value is; None if it is none.
+
+    A string such as "1e-4" is one: YAML 1.1 takes it for text, for want of a point.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
+        return None
+    return value
+
+
+def _checked(number: Number, shown: str) -> Number:
+    """The same number. Raises SettingsError where nothing can be drawn from it."""
+    low, high = number.low, number.high
+    if number.normal and high <= 0:
+        reason = "the deviation must be above 0"
+    elif number.normal and number.log and abs(low) + 5 * high > 700:
+        reason = "mean and deviation are those of the logarithm, and must stay below exp(700)"
+    elif not number.normal and (high < low or (number.log and low <= 0)):
+        reason = "ends must rise, and be above 0 for a logarithm"
+    elif number.step is not None and number.step <= 0:
+        reason = "the step must be above 0"
+    else:
+        return number
+    raise SettingsError(f"search space: {shown}; {reason}")
+
+
+def _options(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Options of a choice as they were given, numpy's scalars as Python's; one that is given twice counts once."""
+    options: list[Any] = []
+    for value in values:
+        option = _option(value.item() if isinstance(value, np.generic) else value)
+        if not any(type(option) is type(other) and option == other for other in options):
+            options.append(option)
+    return tuple(options)
+
+
+def _option(option: Any) -> Any:
+    """An option of a choice; a dict with entries that are searched is `Nested`."""
     if not isinstance(option, Mapping):
         return option
-    inner = {key: value for key, value in option.items() if key != "_name"}
-    label = str(option.get("_name", i))
-    return Nested(label, Blocks(_nni_blocks(inner))) if inner else label
+    searched = {key: value for key, value in option.items() if isinstance(value, (Mapping, Dimension))}
+    if not searched:
+        return dict(option)
+    return Nested({key: value for key, value in option.items() if key not in searched}, Blocks(_named_blocks(searched)))
 
 
-def _skopt_dimension(dimension: Any, i: int) -> Number | Choice:
-    name = dimension.name or f"x{i}"
+def _skopt_dimension(name: str, given: Any) -> Number | Choice:
+    """A dimension of scikit-optimize, under its own name if it has one, or what its shorthand means."""
+    try:
+        dimension = check_dimension(given)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"search space: {name}: {given!r}; {str(error).split('. See')[0]}") from None
+    name = dimension.name or name
     if isinstance(dimension, Categorical):
-        return Choice(name, tuple(dimension.categories))
-    if isinstance(dimension, (Real, Integer)):
-        log, whole = dimension.prior == "log-uniform", isinstance(dimension, Integer)
-        return Number(name, float(dimension.low), float(dimension.high), log, integer=whole)
-    raise SettingsError(f"search space: {name}: {dimension!r}; must be a Real, Integer or Categorical of scikit-optimize")
+        return Choice(name, _options(dimension.categories))
+    whole, log = isinstance(dimension, Integer), dimension.prior == "log-uniform"
+    low, high = (int(end) if whole else float(end) for end in (dimension.low, dimension.high))
+    return _checked(Number(name, low, high, log, integer=whole), f"{name}: {dimension!r}")

@@ -33,6 +33,9 @@ class PolicyBlock:
         self.draw = draw
         self.names = names
         self.slots = sub_policies * operations_each
+        places = [f"{i}_{j}" for i in range(1, sub_policies + 1) for j in range(1, operations_each + 1)]
+        named = tuple(f"{key}{place}" for place in places for key in ("operation", "prob", "magnitude"))
+        self.parameters = ("policy",) if names is None else named
         self.columns = 3 * self.slots
         self.resampled = np.tile([True, False, False], self.slots)
         self.units = np.repeat(np.arange(sub_policies), 3 * operations_each)
@@ -57,11 +60,8 @@ class PolicyBlock:
         if self.names is None:
             pairs = tuple(SubPolicy(tuple(flat[i : i + each])) for i in range(0, self.slots, each))
             return {"policy": Policy(pairs, "tuun", self.draw)}
-        params: Params = {}
-        for k, o in enumerate(flat):
-            place = f"{k // each + 1}_{k % each + 1}"
-            params |= {f"operation{place}": self.names[o.name], f"prob{place}": o.probability, f"magnitude{place}": o.magnitude}
-        return params
+        values = [value for o in flat for value in (self.names[o.name], o.probability, o.magnitude)]
+        return dict(zip(self.parameters, values, strict=True))
 
     def encode(self, policy: Policy) -> Floats | None:
         """The row (columns,) that decodes to a policy; None if the policy is not one of this space's."""
