@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import skopt
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skopt.space import Categorical, Integer, Real
 
 import augsearch
@@ -181,3 +183,45 @@ def test_a_file_that_names_a_parameter_twice_is_refused(tmp_path: Path) -> None:
     path.write_text('{"x": {"_type": "uniform", "_value": [0, 1]}, "x": {"_type": "uniform", "_value": [0, 2]}}')
     with pytest.raises(SettingsError, match="space.json: x: is there twice"):
         read_space(path)
+
+
+@st.composite
+def counted(draw: st.DrawFn) -> dict[str, Any]:
+    """A parameter that has at most a few hundred values, in NNI's notation."""
+    kind = draw(st.sampled_from(["randint", "quniform", "qloguniform", "qnormal", "qlognormal"]))
+    if "normal" in kind:
+        deviation = draw(st.floats(0.1, 0.6))
+        return {"_type": kind, "_value": [draw(st.floats(-1, 1)), deviation, draw(st.floats(0.2, 3))]}
+    low = draw(st.integers(1, 20) if kind != "quniform" else st.integers(-20, 20))
+    high = low + draw(st.integers(1, 30))
+    return {"_type": kind, "_value": [low, high] + ([draw(st.floats(0.2, 100))] if kind[0] == "q" else [])}
+
+
+@settings(deadline=None)
+@given(entry=counted(), u=st.lists(st.floats(0, 1), min_size=2, max_size=30))
+def test_points_are_the_same_if_and_only_if_their_values_are(entry: dict[str, Any], u: list[float]) -> None:
+    """To the surrogate and to the list of points tried; and the grid holds every value once."""
+    space = read_space({"x": entry})
+    rows = np.array(u)[:, None]
+    found = [space.decode(row)["x"] for row in rows]
+    assert (len(set(space.keys(rows))), len(np.unique(space.features(rows)))) == (len(set(found)), len(set(found)))
+    assert space.every_row is not None
+    values = [space.decode(row)["x"] for row in space.every_row]
+    assert values == sorted(set(values)) and set(found) <= set(values)
+    assert set(space.keys(rows)) <= set(space.keys(space.every_row))
+
+
+def test_a_nested_spaces_points_are_counted_by_option() -> None:
+    inner = {"_name": "conv", "kernel": {"_type": "choice", "_value": [3, 5]}, "depth": {"_type": "randint", "_value": [0, 3]}}
+    entry = {"_type": "choice", "_value": ["none", inner]}
+    space = read_space({"x": entry, "y": {"_type": "choice", "_value": [True, False]}})
+    assert space.every_row is not None and len(space.every_row) == 14
+    assert len({str(space.decode(row)) for row in space.every_row}) == 14
+    assert read_space({"x": entry, "z": UNIT}).every_row is None
+
+
+def test_whole_numbers_of_any_size_are_exact() -> None:
+    low = 2**70
+    found = values({"_type": "randint", "_value": [low, low + 3]})
+    assert set(found) == {low, low + 1, low + 2}
+    assert all(0 <= value < 2**70 for value in values({"_type": "randint", "_value": [0, 2**70]}))

@@ -101,14 +101,32 @@ def test_study_says_when_there_is_nothing() -> None:
         augsearch.Study({"x": UNIT}, direction="up")  # type: ignore[arg-type]
 
 
-def test_every_choice_is_tried_before_any_is_repeated() -> None:
-    study = augsearch.Study({"x": {"_type": "choice", "_value": list(range(12))}}, n_initial_points=2)
-    seen = []
-    for _ in range(14):
-        trial = study.ask()[0]
-        study.tell(trial.id, float(trial.params["x"]))
-        seen.append(trial.params["x"])
-    assert set(seen[2:]) | set(seen[:2]) == set(range(12))
+GRID = {"x": {"_type": "randint", "_value": [1, 12]}, "y": {"_type": "quniform", "_value": [0, 1, 0.1]}}
+
+
+@pytest.mark.parametrize("method", ["tuun", "random"])
+def test_no_point_of_a_finite_space_is_tried_twice_and_the_search_ends_with_the_last(method: Any) -> None:
+    def f(p: Any) -> float:
+        return float((p["x"] - 7) ** 2 + 10 * abs(p["y"] - 0.4))
+
+    def tried(trials: int, batch: int = 8) -> tuple[int, bool]:
+        result = augsearch.minimize(f, GRID, trials=trials, batch=batch, method=method)
+        return len({tuple(trial.params.values()) for trial in result.trials}), result.exhausted
+
+    assert tried(40) == (40, False)
+    assert tried(200) == (121, True)
+    if method == "tuun":
+        assert augsearch.minimize(f, GRID, trials=30).best_value == 0
+
+
+def test_asking_for_more_than_is_left() -> None:
+    study = augsearch.Study({"x": {"_type": "choice", "_value": ["a", "b", "c"]}, "y": {"_type": "uniform", "_value": [1, 1]}})
+    trials = study.ask(2)
+    assert not study.exhausted
+    trials += study.ask(5)  # nothing is told yet
+    assert sorted(trial.params["x"] for trial in trials) == ["a", "b", "c"]
+    assert {trial.params["y"] for trial in trials} == {1}
+    assert study.exhausted and study.ask() == []
 
 
 def surface(policy: Policy) -> float:

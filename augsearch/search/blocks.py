@@ -14,13 +14,18 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from augsearch.errors import SettingsError
 from augsearch.policy.ops import Floats
 
 Params = dict[str, Any]
 Row = Sequence[float] | Floats
+
+
+def _exp(values: Floats) -> Floats:
+    """e to the power of each value, as the C library has it: numpy's last digit depends on the machine's instructions."""
+    return np.array([math.exp(value) for value in values.flat]).reshape(values.shape)
 
 
 class Block(Protocol):
@@ -56,7 +61,11 @@ class Block(Protocol):
         ...
 
     def features(self, rows: Floats) -> Floats:
-        """What the surrogate sees of rows (N, columns): (N, F)."""
+        """What the surrogate sees of rows (N, columns): (N, F); equal for rows that decode to equal parameters."""
+        ...
+
+    def grid(self, limit: int) -> Floats | None:
+        """One row for each value, (K, columns), if there are at most `limit`; else None."""
         ...
 
 
@@ -94,28 +103,76 @@ class Number:
     def units(self) -> NDArray[np.int64]:
         return np.array([0])
 
+    @property
+    def _countable(self) -> bool:
+        return self.integer or self.step is not None
+
     def value(self, u: float) -> float | int:
         """The value at u in [0, 1]: the quantile of the parameter's distribution."""
-        if self.normal:
-            plain = self.low + self.high * float(ndtri(min(max(u, 1e-6), 1 - 1e-6)))
-            value = math.exp(plain) if self.log else plain
-        elif self.integer and not self.log:
-            return min(int(self.low) + math.floor(u * (int(self.high) - int(self.low) + 1)), int(self.high))
-        elif self.log:
-            value = math.exp(math.log(self.low) + u * (math.log(self.high) - math.log(self.low)))
-        else:
-            value = self.low + u * (self.high - self.low)
-        if self.step is not None:
-            value = round(value / self.step) * self.step
-        if not self.normal:
-            value = min(max(value, self.low), self.high)
-        return round(value) if self.integer else value
+        at = np.array([u])
+        if self._countable:
+            return self._at(int(self._levels(at)[0]))
+        plain = float(self._plain(at)[0])
+        return plain if self.normal else min(max(plain, float(self.low)), float(self.high))
 
     def decode(self, row: Row) -> Params:
         return {self.name: self.value(float(row[0]))}
 
     def features(self, rows: Floats) -> Floats:
-        return rows
+        """u; where values are counted, the same u for all that have the same value."""
+        return self._snapped(self._levels(rows)) if self._countable else rows
+
+    def grid(self, limit: int) -> Floats | None:
+        if not self._countable:
+            return None
+        first, last = self._levels(np.array([0.0, 1.0]))
+        return self._snapped(np.arange(first, last + 1))[:, None] if last - first < limit else None
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """Both ends, or mean and deviation, on the scale on which the distribution is uniform or normal."""
+        low, high = float(self.low), float(self.high)
+        return (math.log(low), math.log(high)) if self.log and not self.normal else (low, high)
+
+    def _plain(self, u: Floats) -> Floats:
+        """The values at u, before any rounding."""
+        a, b = self._ends
+        values: Floats = a + b * ndtri(u.clip(1e-6, 1 - 1e-6)) if self.normal else a + u * (b - a)
+        return _exp(values) if self.log else values
+
+    def _unit(self, values: Floats) -> Floats:
+        """The u of values: the inverse of `_plain`."""
+        a, b = self._ends
+        if self.log:
+            with np.errstate(divide="ignore"):  # a value may have been rounded to 0
+                values = np.log(values)
+        unit: Floats = ndtr((values - a) / b) if self.normal else (values - a) / (b - a)
+        return unit.clip(0, 1)
+
+    def _levels(self, u: Floats) -> Floats:
+        """The values at u, counted in steps, or as whole numbers; in a plain range of these, from its lower end on."""
+        if self.step is not None:
+            levels: Floats = np.rint(self._plain(u) / self.step)
+        elif self.log:
+            levels = np.rint(self._plain(u).clip(self.low, self.high))
+        else:
+            count = float(self.high - self.low + 1)
+            levels = np.floor(u * count).clip(max=count - 1)
+        return levels
+
+    def _at(self, level: int) -> float | int:
+        """The value of a level."""
+        if self.step is not None:
+            value = level * self.step
+            return value if self.normal else min(max(value, float(self.low)), float(self.high))
+        return level if self.log else int(self.low) + min(level, int(self.high) - int(self.low))
+
+    def _snapped(self, levels: Floats) -> Floats:
+        """One u for each level."""
+        if self.integer and not self.log:
+            return (levels + 0.5) / float(self.high - self.low + 1)
+        values = levels * (self.step or 1)
+        return self._unit(values if self.normal else values.clip(self.low, self.high))
 
 
 @dataclass(frozen=True)
@@ -185,6 +242,17 @@ class Choice:
             parts.append(np.where((chosen == k)[:, None], blocks.features(rows[:, columns]), 0.5))
         return np.hstack(parts)
 
+    def grid(self, limit: int) -> Floats | None:
+        rows = []
+        for k, (blocks, columns) in enumerate(zip(self._inner, self._slices, strict=True)):
+            inner = blocks.grid(limit)
+            if inner is None:
+                return None
+            rows.append(np.full((len(inner), self.columns), 0.5))
+            rows[-1][:, 0] = (k + 0.5) / len(self.options)
+            rows[-1][:, columns] = inner
+        return np.vstack(rows) if sum(map(len, rows)) <= limit else None
+
 
 class Blocks:
     """Blocks side by side.
@@ -221,3 +289,13 @@ class Blocks:
         """What the surrogate sees of rows (N, columns): (N, F)."""
         seen = [block.features(rows[:, columns]) for block, columns in zip(self.blocks, self._slices, strict=True)]
         return np.hstack([np.zeros((len(rows), 0)), *seen])
+
+    def grid(self, limit: int) -> Floats | None:
+        """One row for each combination of parameters, (K, columns), if there are at most `limit`; else None."""
+        rows = np.zeros((1, 0))
+        for block in self.blocks:
+            own = block.grid(limit)
+            if own is None or len(rows) * len(own) > limit:
+                return None
+            rows = np.hstack([np.repeat(rows, len(own), axis=0), np.tile(own, (len(rows), 1))])
+        return rows

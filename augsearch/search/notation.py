@@ -135,8 +135,8 @@ def _number(value: Any) -> float | int | None:
     return value
 
 
-def _checked(number: Number, shown: str) -> Number:
-    """The same number. Raises SettingsError where nothing can be drawn from it."""
+def _checked(number: Number, shown: str) -> Number | Choice:
+    """The same number, or a choice of its only value. Raises SettingsError where nothing can be drawn from it."""
     low, high = number.low, number.high
     if number.normal and high <= 0:
         reason = "the deviation must be above 0"
@@ -147,7 +147,7 @@ def _checked(number: Number, shown: str) -> Number:
     elif number.step is not None and number.step <= 0:
         reason = "the step must be above 0"
     else:
-        return number
+        return Choice(number.name, (low,)) if low == high and not number.normal else number
     raise SettingsError(f"search space: {shown}; {reason}")
 
 

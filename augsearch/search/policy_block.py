@@ -86,3 +86,7 @@ class PolicyBlock:
         np.add.at(often, at, probability.ravel())
         np.add.at(strong, at, (probability * magnitude).ravel())
         return np.hstack([often, strong[:, self._with_magnitude]])
+
+    def grid(self, limit: int) -> Floats | None:
+        """None: probabilities and magnitudes cannot be counted."""
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -14,9 +15,20 @@ from augsearch.search.policy_block import PolicyBlock
 
 __all__ = ["Block", "Choice", "Number", "Params", "PolicyBlock", "Space", "policy_space", "read_space"]
 
+_LISTED = 5000
+
 
 class Space(Blocks):
     """Blocks side by side, as a space to search: rows in [0, 1]^D."""
+
+    @cached_property
+    def every_row(self) -> Floats | None:
+        """One row for each point, (K, D), of a space of at most `_LISTED` points; None for a larger one."""
+        return self.grid(_LISTED)
+
+    def keys(self, rows: Floats) -> list[bytes]:
+        """A key for each row (N, D), equal for rows that decode to equal parameters."""
+        return [row.tobytes() for row in self.features(rows).round(9) + 0.0]
 
     def sample(self, n: int, rng: np.random.Generator) -> Floats:
         """Uniformly random rows, (n, D)."""

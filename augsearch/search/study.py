@@ -20,8 +20,9 @@ from typing import Any, Literal
 from augsearch.errors import SearchError, SettingsError
 from augsearch.search.bayesian import BayesianSearcher
 from augsearch.search.random import RandomSearcher
-from augsearch.search.searcher import Searcher, Trial
+from augsearch.search.searcher import Trial
 from augsearch.search.space import PolicyBlock, Space, read_space
+from augsearch.search.space_searcher import SpaceSearcher
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Result:
     best_params: dict[str, Any]
     best_value: float
     trials: tuple[Told, ...]
+    exhausted: bool
+    """Every point of a finite space has been tried."""
 
 
 def usual_acquisition(space: Space) -> str:
@@ -81,7 +84,7 @@ class Study:
         self.direction = direction
         known = read_space(space)
         acq_func = acq_func or usual_acquisition(known)
-        self._searcher: Searcher
+        self._searcher: SpaceSearcher
         if method == "tuun":
             self._searcher = BayesianSearcher(
                 known, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi
@@ -94,7 +97,10 @@ class Study:
         self._values: dict[int, float | None] = {}
 
     def ask(self, n: int = 1) -> list[Trial]:
-        """n trials to run; those asked for earlier and not yet told count as running."""
+        """n trials to run; those asked for earlier and not yet told count as running.
+
+        Fewer than n, in the end none, once every point of a finite space has been asked for (`exhausted`).
+        """
         trials = self._searcher.ask(n)
         self._asked.update({trial.id: trial for trial in trials})
         return trials
@@ -106,6 +112,11 @@ class Study:
         value = None if score is None or not math.isfinite(score) else float(score)
         self._values[trial_id] = value
         self._searcher.tell(trial_id, value if value is None or self.direction == "maximize" else -value)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every point of a finite space has been asked for."""
+        return self._searcher.exhausted
 
     @property
     def best(self) -> Trial:
@@ -121,7 +132,7 @@ class Study:
         best = self._values[self.best.id]
         assert best is not None
         trials = tuple(Told(self._asked[i].params, value) for i, value in sorted(self._values.items()))
-        return Result(self.best.params, best, trials)
+        return Result(self.best.params, best, trials, self.exhausted)
 
 
 def minimize(
@@ -138,15 +149,15 @@ def minimize(
     """Find parameters where f is small.
 
     f takes the parameters as a dict and gives a number; None or NaN is a failed trial, and so is an
-    ArithmeticError. `batch` trials are proposed together.
+    ArithmeticError. `batch` trials are proposed together. A finite space may be used up before `trials` are done.
 
     Raises:
         SearchError: every trial failed.
     """
     study = Study(space, "minimize", method, seed, n_initial_points=n_initial_points, acq_func=acq_func)
     done = 0
-    while done < trials:
-        for trial in study.ask(min(batch, trials - done)):
+    while done < trials and (asked := study.ask(min(batch, trials - done))):
+        for trial in asked:
             try:
                 value = f(trial.params)
             except ArithmeticError:
