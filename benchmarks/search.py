@@ -37,6 +37,7 @@ from augsearch.search.bayesian import BayesianSearcher
 from augsearch.search.random import RandomSearcher
 from augsearch.search.settings import TUUN_OPERATIONS
 from augsearch.search.space import Number, PolicyBlock, Space, read_space
+from augsearch.search.space_searcher import SpaceSearcher
 from augsearch.search.study import usual_acquisition
 from benchmarks import records
 from benchmarks.records import Record
@@ -190,14 +191,14 @@ Score = Callable[[Rows], float]
 Method = Callable[[Space, Score, int, int, int], tuple[Rows, float]]
 
 
-def _play(searcher: Any, score: Score, trials: int, batch: int) -> tuple[Rows, float]:
+def _play(searcher: SpaceSearcher, score: Score, trials: int, batch: int) -> tuple[Rows, float]:
     rows: list[Rows] = []
     spent = 0.0
     while len(rows) < trials:
         started = time.perf_counter()
         new = searcher.ask(min(batch, trials - len(rows)))
         spent += time.perf_counter() - started
-        for trial, row in zip(new, searcher._asked[-len(new) :], strict=True):
+        for trial, row in zip(new, searcher.rows[-len(new) :], strict=True):
             searcher.tell(trial.id, score(row))
             rows.append(row)
     return np.array(rows), spent
@@ -209,14 +210,8 @@ def ours(space: Space, score: Score, seed: int, trials: int, batch: int) -> tupl
     return _play(searcher, score, trials, batch)
 
 
-class _Recorded(RandomSearcher):
-    @property
-    def _asked(self) -> list[Rows]:
-        return [self._drawn(trial.id) for trial in self.trials]
-
-
 def at_random(space: Space, score: Score, seed: int, trials: int, batch: int) -> tuple[Rows, float]:
-    return _play(_Recorded(space, seed), score, trials, batch)
+    return _play(RandomSearcher(space, seed), score, trials, batch)
 
 
 def _columns(space: Space) -> list[tuple[str, int]]:
@@ -444,7 +439,7 @@ def asking_row(told: int, batch: int) -> str:
     seconds = []
     for seed in range(ASKS):
         searcher, surface = BayesianSearcher(Space([BLOCK]), seed, n_initial_points=told), policy_problem("additive", FIRST)[0]
-        for trial, row in zip(searcher.ask(told), searcher._asked, strict=True):
+        for trial, row in zip(searcher.ask(told), searcher.rows, strict=True):
             searcher.tell(trial.id, float(surface(row[None])[0]))
         started = time.process_time()
         searcher.ask(batch)

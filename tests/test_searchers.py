@@ -105,7 +105,7 @@ def test_a_batch_spreads() -> None:
     play(searcher, 4)
     space = policy_space(TUUN_OPERATIONS, 2)
     searcher.ask(8)
-    x = space.features(np.array(searcher._asked[-8:]))  # type: ignore[attr-defined]
+    x = space.features(np.array(searcher.rows[-8:]))  # type: ignore[attr-defined]
     distances = np.linalg.norm(x[:, None] - x[None], axis=2)[np.triu_indices(8, 1)]
     assert distances.min() > 0.05
 

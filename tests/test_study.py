@@ -1,13 +1,13 @@
-"""Study and minimize: any black box, any notation of a space."""
+"""Study and minimize: any black box."""
 
-import json
 import math
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from skopt.space import Categorical, Integer, Real
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import augsearch
 from augsearch.errors import SearchError, SettingsError
@@ -15,89 +15,10 @@ from augsearch.policy import Policy
 from augsearch.search import methods
 from augsearch.search.bayesian import BayesianSearcher
 from augsearch.search.settings import TUUN_OPERATIONS, SearchSettings
-from augsearch.search.space import PolicyBlock, Space, policy_space, read_space
+from augsearch.search.space import PolicyBlock, Space, policy_space
 from augsearch.settings import Settings
 
 UNIT = {"_type": "uniform", "_value": [0, 1]}
-TUUN_FILE = Path(__file__).parent.parent.parent / "shared/data/published/tuun_search_space.json"
-
-
-def values(entry: dict[str, Any], n: int = 500) -> list[Any]:
-    space = read_space({"x": entry})
-    return [space.decode(row)["x"] for row in space.sample(n, np.random.default_rng(0))]
-
-
-@pytest.mark.parametrize(
-    ("entry", "holds"),
-    [
-        ({"_type": "uniform", "_value": [2, 5]}, lambda v: 2 <= v <= 5),
-        ({"_type": "quniform", "_value": [0, 1, 0.25]}, lambda v: v in (0, 0.25, 0.5, 0.75, 1)),
-        ({"_type": "loguniform", "_value": [1e-4, 1]}, lambda v: 1e-4 <= v <= 1.0001),
-        ({"_type": "randint", "_value": [2, 6]}, lambda v: v in (2, 3, 4, 5) and isinstance(v, int)),
-        ({"_type": "choice", "_value": ["a", 3, None]}, lambda v: v in ("a", 3, None)),
-        ({"_type": "normal", "_value": [10, 2]}, lambda v: abs(v - 10) < 10),
-        ({"_type": "lognormal", "_value": [0, 1]}, lambda v: v > 0),
-        ({"_type": "qnormal", "_value": [0, 3, 2]}, lambda v: v % 2 == 0),
-    ],
-)
-def test_nni_types(entry: dict[str, Any], holds: Any) -> None:
-    drawn = values(entry)
-    assert all(map(holds, drawn))
-    assert len(set(drawn)) > 2
-
-
-def test_nni_distributions() -> None:
-    assert np.mean(np.log10(values({"_type": "loguniform", "_value": [1e-4, 1]}))) == pytest.approx(-2, abs=0.2)
-    normal = values({"_type": "normal", "_value": [10, 2]})
-    assert (np.mean(normal), np.std(normal)) == (pytest.approx(10, abs=0.4), pytest.approx(2, abs=0.3))
-    counts = np.bincount(values({"_type": "randint", "_value": [0, 4]}, 4000))
-    assert np.abs(counts / 1000 - 1).max() < 0.12
-
-
-def test_nested_choice_has_the_parameters_of_the_chosen_option() -> None:
-    options = [{"_name": "none"}, {"_name": "conv", "kernel": {"_type": "choice", "_value": [3, 5]}, "rate": UNIT}]
-    space = read_space({"layer": {"_type": "choice", "_value": options}, "lr": UNIT})
-    for row in space.sample(50, np.random.default_rng(0)):
-        layer = space.decode(row)["layer"]
-        assert layer == "none" or (layer["_name"] == "conv" and layer["kernel"] in (3, 5) and 0 <= layer["rate"] <= 1)
-
-
-@pytest.mark.skipif(not TUUN_FILE.exists(), reason="the published search space is not beside this checkout")
-def test_tuuns_own_file_loads_as_it_is() -> None:
-    space = read_space(TUUN_FILE)
-    assert [type(block) for block in space.blocks] == [PolicyBlock]
-    params = space.decode(space.sample(1, np.random.default_rng(0))[0])
-    entries = json.loads(TUUN_FILE.read_text())
-    assert set(params) == set(entries)
-    assert params["operation3_2"] in entries["operation3_2"]["_value"]
-
-
-def test_scikit_optimize_dimensions() -> None:
-    space = read_space(
-        [Real(1e-3, 1, "log-uniform", name="lr"), Integer(1, 3, name="depth"), Categorical(["a", "b"], name="kind")]
-    )
-    drawn = [space.decode(row) for row in space.sample(100, np.random.default_rng(0))]
-    assert {d["depth"] for d in drawn} == {1, 2, 3}
-    assert {d["kind"] for d in drawn} == {"a", "b"}
-    assert all(1e-3 <= d["lr"] <= 1.0001 for d in drawn)
-
-
-@pytest.mark.parametrize(
-    ("space", "words"),
-    [
-        ({}, "no parameters"),
-        ({"x": {"_type": "uniform", "_value": [1, 0]}}, "x: uniform \\[1, 0\\]; ends must rise"),
-        ({"x": {"_type": "loguniform", "_value": [0, 1]}}, "above 0 for a logarithm"),
-        ({"x": {"_type": "uniform", "_value": [0]}}, "must have 2 numbers"),
-        ({"x": {"_type": "mutable_layer", "_value": [1]}}, "_type 'mutable_layer' is unknown"),
-        ({"x": [0, 1]}, "must have a _type and a _value"),
-        ("nowhere.json", "nowhere.json"),
-        (3, "a int; must be"),
-    ],
-)
-def test_spaces_that_are_none(space: object, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        read_space(space)
 
 
 def branin(p: Any) -> float:
@@ -114,6 +35,42 @@ def test_minimize_finds_branins_minimum(acq_func: str) -> None:
     assert result.best_value < 0.5  # the minimum is 0.398; the best of 48 random points is near 1.5
     assert result.best_value == branin(result.best_params)
     assert len(result.trials) == 48
+
+
+def slope(p: Any) -> float:
+    return float((p["x"] - 0.3) ** 2 + abs(p["y"] - 0.6))
+
+
+@cache
+def tried(acq_func: str, factor: float, offset: float) -> list[float]:
+    """Every number that a search of `slope` in other units tries."""
+    result = augsearch.minimize(
+        lambda p: factor * (slope(p) + offset),
+        {"x": UNIT, "y": UNIT},
+        trials=12,
+        batch=4,
+        n_initial_points=6,
+        acq_func=acq_func,
+    )
+    return [value for trial in result.trials for value in trial.params.values()]
+
+
+@pytest.mark.parametrize("acq_func", ["EI", "LCB", "PI", "TS"])
+@settings(max_examples=4, deadline=None)
+@given(factor=st.floats(1e-9, 1e9), offset=st.floats(-100, 100))
+def test_proposals_do_not_depend_on_the_unit_of_the_objective(acq_func: str, factor: float, offset: float) -> None:
+    assert tried(acq_func, factor, offset) == pytest.approx(tried(acq_func, 1, 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("acq_func", ["EI", "PI"])
+def test_a_larger_xi_explores_more(acq_func: str) -> None:
+    def spread(xi: float) -> float:
+        study = augsearch.Study({"x": UNIT}, "minimize", n_initial_points=8, acq_func=acq_func, xi=xi)
+        for trial in study.ask(8):
+            study.tell(trial.id, (trial.params["x"] - 0.5) ** 2)
+        return float(np.mean([abs(trial.params["x"] - 0.5) for trial in study.ask(4)]))
+
+    assert spread(0.01) < spread(1.0)
 
 
 def test_minimize_does_not_mind_dozens_of_idle_dimensions() -> None:
@@ -145,14 +102,32 @@ def test_study_says_when_there_is_nothing() -> None:
         augsearch.Study({"x": UNIT}, direction="up")  # type: ignore[arg-type]
 
 
-def test_every_choice_is_tried_before_any_is_repeated() -> None:
-    study = augsearch.Study({"x": {"_type": "choice", "_value": list(range(12))}}, n_initial_points=2)
-    seen = []
-    for _ in range(14):
-        trial = study.ask()[0]
-        study.tell(trial.id, float(trial.params["x"]))
-        seen.append(trial.params["x"])
-    assert set(seen[2:]) | set(seen[:2]) == set(range(12))
+GRID = {"x": {"_type": "randint", "_value": [1, 12]}, "y": {"_type": "quniform", "_value": [0, 1, 0.1]}}
+
+
+@pytest.mark.parametrize("method", ["tuun", "random"])
+def test_no_point_of_a_finite_space_is_tried_twice_and_the_search_ends_with_the_last(method: Any) -> None:
+    def f(p: Any) -> float:
+        return float((p["x"] - 7) ** 2 + 10 * abs(p["y"] - 0.4))
+
+    def tried(trials: int, batch: int = 8) -> tuple[int, bool]:
+        result = augsearch.minimize(f, GRID, trials=trials, batch=batch, method=method)
+        return len({tuple(trial.params.values()) for trial in result.trials}), result.exhausted
+
+    assert tried(40) == (40, False)
+    assert tried(200) == (121, True)
+    if method == "tuun":
+        assert augsearch.minimize(f, GRID, trials=30).best_value == 0
+
+
+def test_asking_for_more_than_is_left() -> None:
+    study = augsearch.Study({"x": {"_type": "choice", "_value": ["a", "b", "c"]}, "y": {"_type": "uniform", "_value": [1, 1]}})
+    trials = study.ask(2)
+    assert not study.exhausted
+    trials += study.ask(5)  # nothing is told yet
+    assert sorted(trial.params["x"] for trial in trials) == ["a", "b", "c"]
+    assert {trial.params["y"] for trial in trials} == {1}
+    assert study.exhausted and study.ask() == []
 
 
 def surface(policy: Policy) -> float:

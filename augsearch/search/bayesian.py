@@ -1,7 +1,7 @@
 """Tuun's search: Bayesian optimisation.
 
-Whose part is whose: the acquisition functions EI, LCB and PI are scikit-optimize's, and its dimensions are
-understood as spaces. The features, the Gaussian process, the breeding of candidates and the choice of a batch
+Whose part is whose: the acquisition functions EI and LCB are scikit-optimize's, and its dimensions are understood
+as spaces. The features, the Gaussian process, the breeding of candidates and the choice of a batch
 are this project's, because scikit-optimize's own surrogates on the 30 raw dimensions of a policy cost seconds to
 minutes for each batch and are little better than random search there.
 """
@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from skopt.acquisition import gaussian_ei, gaussian_lcb, gaussian_pi
+from skopt.acquisition import gaussian_ei, gaussian_lcb
 
 from augsearch.policy.ops import Floats
-from augsearch.search.searcher import Scores, Trial, training_seed
+from augsearch.search.searcher import Trial
 from augsearch.search.space import Space
+from augsearch.search.space_searcher import SpaceSearcher
 from augsearch.search.surrogate import Batch, GaussianProcess
 
 _RANDOM, _MUTANTS, _OFFSPRING, _PARENTS = 1000, 1500, 500, 5
@@ -25,12 +27,13 @@ _CANDIDATE_STREAM = 1
 _GATE, _AGREEMENT = 8, 0.4  # trials told, and rank correlation, before a source's observations are used
 
 
-class BayesianSearcher(Scores):
+class BayesianSearcher(SpaceSearcher):
     """`n_initial_points` random trials, then batches chosen by an acquisition function.
 
     Args:
         acq_func: "LCB", "EI", "PI" or "TS" (Thompson sampling).
         kappa: LCB's weight of the standard deviation.
+        xi: the improvement that EI and PI ask for, in standard deviations of the scores seen.
         first: rows to try before anything else, such as the best of an earlier search; they count as initial.
         source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials are told, and as long as a
             surrogate of the source ranks them much as they turned out, its scores join the observations on this
@@ -45,33 +48,29 @@ class BayesianSearcher(Scores):
         n_initial_points: int = 20,
         acq_func: str = "LCB",
         kappa: float = 1.96,
+        xi: float = 0.01,
         first: Sequence[Floats] = (),
         source: tuple[Floats, Floats] | None = None,
     ) -> None:
-        super().__init__()
-        self.space = space
-        self.seed = seed
+        super().__init__(space, seed)
         self.n_initial_points = n_initial_points
         self.acq_func = acq_func
         self.kappa = kappa
+        self.xi = xi
         self._first = list(first)
         self._source = source
-        self._asked: list[Floats] = []  # the row of each trial
 
     def ask(self, n: int) -> list[Trial]:
-        first = len(self.trials)
+        before = len(self.trials)
         fitted = len(self.finished()) >= 2  # or there is nothing to fit a surrogate to
-        given = n if not fitted else min(n, max(self.n_initial_points - first, 0))
-        rows = [self._drawn(i) for i in range(first, first + given)]
-        if given < n:
-            rows += list(self._propose(n - given, pending=rows))
-        new = [Trial(i, self.space.decode(row), training_seed(self.seed, i)) for i, row in enumerate(rows, first)]
-        self.trials += new
-        self._asked += rows
+        new = self._random_trials(min(n, max(self.n_initial_points - before, 0)) if fitted else n)
+        if fitted and len(new) < n and not self.exhausted:
+            new += [self._trial(row) for row in self._propose(n - len(new), before)]
         return new
 
-    def _drawn(self, i: int) -> Floats:
-        return self._first[i] if i < len(self._first) else self.space.sample(1, np.random.default_rng([self.seed, i]))[0]
+    def _random_row(self) -> Floats | None:
+        i = len(self.rows)
+        return self._first[i] if i < len(self._first) else super()._random_row()
 
     def ranking(self) -> list[int]:
         """By the surrogate's mean, which averages the noise of single trainings away."""
@@ -109,23 +108,29 @@ class BayesianSearcher(Scores):
         ids = sorted(self.told)
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)
-        return np.array([self._asked[i] for i in ids]), -np.array([worst if score is None else score for score in scores])
+        return np.array([self.rows[i] for i in ids]), -np.array([worst if score is None else score for score in scores])
 
-    def _propose(self, n: int, pending: Sequence[Floats]) -> Floats:
+    def _propose(self, n: int, before: int) -> Floats:
+        """At most n rows, chosen one after the other. before: how many trials there were when this batch was asked for."""
         rows, loss = self._observed()
         process = self._fit(rows, loss)
-        running = [self._asked[t.id] for t in self.trials if t.id not in self.told] + list(pending)
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, len(self.told), len(self.trials)]))
-        bred = self._unseen(self._candidates(process, rows, loss, rng), np.vstack([rows, *running]), n)
-        candidates = np.vstack([*[row[None] for row in running], bred])
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, len(self.told), before]))
+        if self.space.every_row is None:
+            bred = self._candidates(process, rows, loss, rng)
+            unseen = self._unseen(bred)
+            fresh = unseen if len(unseen) >= n else bred
+        else:
+            fresh = self._unseen(self.space.every_row)
+        running = [self.rows[trial.id] for trial in self.trials if trial.id not in self.told]
+        candidates = np.vstack([*running, fresh])
         batch = process.batch(self.space.features(candidates))
         free = np.arange(len(candidates)) >= len(running)
         for i in range(len(running)):
             batch.fantasize(i)
+        incumbent = float(process.predict(self.space.features(rows))[0].min())
         chosen: list[int] = []
-        for _ in range(n):
-            value = np.where(free, self._desirability(batch, float(loss.min()), rng), -np.inf)
-            chosen.append(int(value.argmax()))
+        for _ in range(min(n, len(fresh))):
+            chosen.append(self._most_desirable(batch, incumbent, free, rng))
             free[chosen[-1]] = False
             batch.fantasize(chosen[-1])
         return candidates[chosen]
@@ -148,23 +153,22 @@ class BayesianSearcher(Scores):
             pool = [everyone[order[:_KEPT]], *bred]
         return np.vstack(pool)
 
-    def _unseen(self, candidates: Floats, seen: Floats, n: int) -> Floats:
-        """Each candidate once, without those that have been tried; all of them where fewer than n are left."""
-        features = self.space.features(np.vstack([seen, candidates])).round(9)
-        _, first = np.unique(features, axis=0, return_index=True)
-        left = np.sort(first[first >= len(seen)]) - len(seen)
-        return candidates[left] if len(left) >= n else candidates
+    def _most_desirable(self, batch: Batch, incumbent: float, free: NDArray[np.bool_], rng: np.random.Generator) -> int:
+        """The free candidate that the acquisition function likes best.
 
-    def _desirability(self, batch: Batch, lowest: float, rng: np.random.Generator) -> Floats:
-        """Higher is better, for each candidate."""
+        EI and PI measure improvement on the lowest posterior mean at the trials seen, not on the lowest loss, which is
+        the luckiest one; `xi` is on the scale of the losses seen. PI is compared by its quantile, and EI too where it
+        is 0 for all candidates in floating point: far below the incumbent both have the same order.
+        """
         nothing = np.zeros((1, 1))  # scikit-optimize passes it on to predict, which knows its candidates
-        value: Floats
         if self.acq_func == "LCB":
             value = -gaussian_lcb(nothing, batch, kappa=self.kappa)
-        elif self.acq_func == "EI":
-            value = gaussian_ei(nothing, batch, y_opt=lowest)
-        elif self.acq_func == "PI":
-            value = gaussian_pi(nothing, batch, y_opt=lowest)
-        else:
+        elif self.acq_func == "TS":
             value = -batch.draw(rng)
-        return value
+        else:
+            mean, deviation = batch.predict()
+            xi = self.xi * batch.scale
+            value = gaussian_ei(nothing, batch, y_opt=incumbent, xi=xi)
+            if self.acq_func == "PI" or not value[free].any():
+                value = (incumbent - xi - mean) / deviation
+        return int(np.where(free, value, -np.inf).argmax())

@@ -20,8 +20,9 @@ from typing import Any, Literal
 from augsearch.errors import SearchError, SettingsError
 from augsearch.search.bayesian import BayesianSearcher
 from augsearch.search.random import RandomSearcher
-from augsearch.search.searcher import Searcher, Trial
+from augsearch.search.searcher import Trial
 from augsearch.search.space import PolicyBlock, Space, read_space
+from augsearch.search.space_searcher import SpaceSearcher
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Result:
     best_params: dict[str, Any]
     best_value: float
     trials: tuple[Told, ...]
+    exhausted: bool
+    """Every point of a finite space has been tried."""
 
 
 def usual_acquisition(space: Space) -> str:
@@ -55,6 +58,8 @@ class Study:
         seed: the same seed and the same told scores give the same proposals.
         n_initial_points: random trials before the surrogate proposes.
         acq_func: "EI", "LCB", "PI" or "TS" (Thompson sampling); None: `usual_acquisition`.
+        kappa: LCB's weight of the standard deviation.
+        xi: the improvement that EI and PI ask for, in standard deviations of the values seen.
 
     Raises:
         SettingsError: a space, direction, method or acquisition that is none.
@@ -69,6 +74,8 @@ class Study:
         *,
         n_initial_points: int = 10,
         acq_func: str | None = None,
+        kappa: float = 1.96,
+        xi: float = 0.01,
     ) -> None:
         if direction not in ("maximize", "minimize"):
             raise SettingsError(f"direction: {direction!r}; must be 'maximize' or 'minimize'")
@@ -77,9 +84,11 @@ class Study:
         self.direction = direction
         known = read_space(space)
         acq_func = acq_func or usual_acquisition(known)
-        self._searcher: Searcher
+        self._searcher: SpaceSearcher
         if method == "tuun":
-            self._searcher = BayesianSearcher(known, seed, n_initial_points=n_initial_points, acq_func=acq_func)
+            self._searcher = BayesianSearcher(
+                known, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi
+            )
         elif method == "random":
             self._searcher = RandomSearcher(known, seed)
         else:
@@ -88,7 +97,10 @@ class Study:
         self._values: dict[int, float | None] = {}
 
     def ask(self, n: int = 1) -> list[Trial]:
-        """n trials to run; those asked for earlier and not yet told count as running."""
+        """n trials to run; those asked for earlier and not yet told count as running.
+
+        Fewer than n, in the end none, once every point of a finite space has been asked for (`exhausted`).
+        """
         trials = self._searcher.ask(n)
         self._asked.update({trial.id: trial for trial in trials})
         return trials
@@ -100,6 +112,11 @@ class Study:
         value = None if score is None or not math.isfinite(score) else float(score)
         self._values[trial_id] = value
         self._searcher.tell(trial_id, value if value is None or self.direction == "maximize" else -value)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every point of a finite space has been asked for."""
+        return self._searcher.exhausted
 
     @property
     def best(self) -> Trial:
@@ -115,7 +132,7 @@ class Study:
         best = self._values[self.best.id]
         assert best is not None
         trials = tuple(Told(self._asked[i].params, value) for i, value in sorted(self._values.items()))
-        return Result(self.best.params, best, trials)
+        return Result(self.best.params, best, trials, self.exhausted)
 
 
 def minimize(
@@ -132,15 +149,15 @@ def minimize(
     """Find parameters where f is small.
 
     f takes the parameters as a dict and gives a number; None or NaN is a failed trial, and so is an
-    ArithmeticError. `batch` trials are proposed together.
+    ArithmeticError. `batch` trials are proposed together. A finite space may be used up before `trials` are done.
 
     Raises:
         SearchError: every trial failed.
     """
     study = Study(space, "minimize", method, seed, n_initial_points=n_initial_points, acq_func=acq_func)
     done = 0
-    while done < trials:
-        for trial in study.ask(min(batch, trials - done)):
+    while done < trials and (asked := study.ask(min(batch, trials - done))):
+        for trial in asked:
             try:
                 value = f(trial.params)
             except ArithmeticError:

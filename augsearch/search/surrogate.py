@@ -87,6 +87,7 @@ class Batch:
     """
 
     def __init__(self, process: GaussianProcess, x: Floats) -> None:
+        self.scale = process.scale
         self._process = process
         self._x = x
         self._standard, self._variance, self._solved = process.posterior(x)

@@ -1,0 +1,301 @@
+"""Blocks of a search space: some columns of a row in [0, 1]^D, the parameters that they stand for, and their features.
+
+`Number` and `Choice` are one parameter each, `Blocks` are several blocks side by side;
+`augsearch.search.policy_block.PolicyBlock` is a whole augmentation policy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from augsearch.errors import SettingsError
+from augsearch.policy.ops import Floats
+
+Params = dict[str, Any]
+Row = Sequence[float] | Floats
+
+
+def _exp(values: Floats) -> Floats:
+    """e to the power of each value, as the C library has it: numpy's last digit depends on the machine's instructions."""
+    return np.array([math.exp(value) for value in values.flat]).reshape(values.shape)
+
+
+class Block(Protocol):
+    """Part of a space: `columns` numbers in [0, 1] and the parameters that they stand for."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        ...
+
+    @property
+    def columns(self) -> int:
+        """How many columns of a row the block takes."""
+        ...
+
+    @property
+    def resampled(self) -> NDArray[np.bool_]:
+        """Boolean mask (columns,) of categorical columns: mutation resamples them instead of adding noise."""
+        ...
+
+    @property
+    def units(self) -> NDArray[np.int64]:
+        """Unit of each column, (columns,), counted from 0: columns of one unit are inherited together."""
+        ...
+
+    @property
+    def groups(self) -> Sequence[int]:
+        """Numbers of consecutive features that share a lengthscale, in order."""
+        ...
+
+    def decode(self, row: Row) -> Params:
+        """The parameters, by name, that a row (columns,) stands for."""
+        ...
+
+    def features(self, rows: Floats) -> Floats:
+        """What the surrogate sees of rows (N, columns): (N, F); equal for rows that decode to equal parameters."""
+        ...
+
+    def grid(self, limit: int) -> Floats | None:
+        """One row for each value, (K, columns), if there are at most `limit`; else None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from a range or a normal distribution, rounded to multiples of `step` or to whole numbers."""
+
+    name: str
+    low: float
+    """The lowest value; of a normal distribution, the mean."""
+    high: float
+    """The highest value; of a normal distribution, the standard deviation."""
+    log: bool = False
+    normal: bool = False
+    step: float | None = None
+    integer: bool = False
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def columns(self) -> int:
+        return 1
+
+    @property
+    def groups(self) -> Sequence[int]:
+        return (1,)
+
+    @property
+    def resampled(self) -> NDArray[np.bool_]:
+        return np.array([False])
+
+    @property
+    def units(self) -> NDArray[np.int64]:
+        return np.array([0])
+
+    @property
+    def _countable(self) -> bool:
+        return self.integer or self.step is not None
+
+    def value(self, u: float) -> float | int:
+        """The value at u in [0, 1]: the quantile of the parameter's distribution."""
+        at = np.array([u])
+        if self._countable:
+            return self._at(int(self._levels(at)[0]))
+        plain = float(self._plain(at)[0])
+        return plain if self.normal else min(max(plain, float(self.low)), float(self.high))
+
+    def decode(self, row: Row) -> Params:
+        return {self.name: self.value(float(row[0]))}
+
+    def features(self, rows: Floats) -> Floats:
+        """u; where values are counted, the same u for all that have the same value."""
+        return self._snapped(self._levels(rows)) if self._countable else rows
+
+    def grid(self, limit: int) -> Floats | None:
+        if not self._countable:
+            return None
+        first, last = self._levels(np.array([0.0, 1.0]))
+        return self._snapped(np.arange(first, last + 1))[:, None] if last - first < limit else None
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """Both ends, or mean and deviation, on the scale on which the distribution is uniform or normal."""
+        low, high = float(self.low), float(self.high)
+        return (math.log(low), math.log(high)) if self.log and not self.normal else (low, high)
+
+    def _plain(self, u: Floats) -> Floats:
+        """The values at u, before any rounding."""
+        a, b = self._ends
+        values: Floats = a + b * ndtri(u.clip(1e-6, 1 - 1e-6)) if self.normal else a + u * (b - a)
+        return _exp(values) if self.log else values
+
+    def _unit(self, values: Floats) -> Floats:
+        """The u of values: the inverse of `_plain`."""
+        a, b = self._ends
+        if self.log:
+            with np.errstate(divide="ignore"):  # a value may have been rounded to 0
+                values = np.log(values)
+        unit: Floats = ndtr((values - a) / b) if self.normal else (values - a) / (b - a)
+        return unit.clip(0, 1)
+
+    def _levels(self, u: Floats) -> Floats:
+        """The values at u, counted in steps, or as whole numbers; in a plain range of these, from its lower end on."""
+        if self.step is not None:
+            levels: Floats = np.rint(self._plain(u) / self.step)
+        elif self.log:
+            levels = np.rint(self._plain(u).clip(self.low, self.high))
+        else:
+            count = float(self.high - self.low + 1)
+            levels = np.floor(u * count).clip(max=count - 1)
+        return levels
+
+    def _at(self, level: int) -> float | int:
+        """The value of a level."""
+        if self.step is not None:
+            value = level * self.step
+            return value if self.normal else min(max(value, float(self.low)), float(self.high))
+        return level if self.log else int(self.low) + min(level, int(self.high) - int(self.low))
+
+    def _snapped(self, levels: Floats) -> Floats:
+        """One u for each level."""
+        if self.integer and not self.log:
+            return (levels + 0.5) / float(self.high - self.low + 1)
+        values = levels * (self.step or 1)
+        return self._unit(values if self.normal else values.clip(self.low, self.high))
+
+
+@dataclass(frozen=True)
+class Nested:
+    """An option of a choice that is a dict: entries that are fixed, and parameters that count only when it is chosen."""
+
+    fixed: Mapping[str, Any]
+    blocks: Blocks
+
+    def decode(self, row: Row) -> Params:
+        """All entries, by name, with the values that a row (columns of `blocks`,) stands for."""
+        return {**self.fixed, **self.blocks.decode(row)}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several options, each any value or `Nested`."""
+
+    name: str
+    options: tuple[Any, ...]
+
+    @property
+    def _inner(self) -> list[Blocks]:
+        """The blocks of each option; none for a plain value."""
+        return [option.blocks if isinstance(option, Nested) else Blocks(()) for option in self.options]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def columns(self) -> int:
+        return 1 + sum(blocks.columns for blocks in self._inner)
+
+    @property
+    def groups(self) -> Sequence[int]:
+        return [len(self.options)] + [group for blocks in self._inner for group in blocks.groups]
+
+    @property
+    def resampled(self) -> NDArray[np.bool_]:
+        return np.concatenate([np.array([True])] + [blocks.resampled for blocks in self._inner])
+
+    @property
+    def units(self) -> NDArray[np.int64]:
+        return np.zeros(self.columns, np.int64)
+
+    @property
+    def _slices(self) -> list[slice]:
+        """The columns of each option's parameters."""
+        ends = np.cumsum([1] + [blocks.columns for blocks in self._inner])
+        return [slice(int(a), int(b)) for a, b in pairwise(ends)]
+
+    def index(self, u: Floats) -> NDArray[np.int64]:
+        """The number of the option at u in [0, 1], elementwise."""
+        return np.minimum((np.asarray(u) * len(self.options)).astype(np.int64), len(self.options) - 1)
+
+    def decode(self, row: Row) -> Params:
+        chosen = int(self.index(np.asarray(row[0])))
+        option = self.options[chosen]
+        return {self.name: option.decode(row[self._slices[chosen]]) if isinstance(option, Nested) else option}
+
+    def features(self, rows: Floats) -> Floats:
+        """One-hot, so that any two options are equally far apart; parameters of options not chosen in the middle."""
+        chosen = self.index(rows[:, 0])
+        parts = [np.eye(len(self.options))[chosen] / math.sqrt(2)]
+        for k, (blocks, columns) in enumerate(zip(self._inner, self._slices, strict=True)):
+            parts.append(np.where((chosen == k)[:, None], blocks.features(rows[:, columns]), 0.5))
+        return np.hstack(parts)
+
+    def grid(self, limit: int) -> Floats | None:
+        rows = []
+        for k, (blocks, columns) in enumerate(zip(self._inner, self._slices, strict=True)):
+            inner = blocks.grid(limit)
+            if inner is None:
+                return None
+            rows.append(np.full((len(inner), self.columns), 0.5))
+            rows[-1][:, 0] = (k + 0.5) / len(self.options)
+            rows[-1][:, columns] = inner
+        return np.vstack(rows) if sum(map(len, rows)) <= limit else None
+
+
+class Blocks:
+    """Blocks side by side.
+
+    Raises:
+        SettingsError: two of them have a parameter of the same name.
+    """
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = tuple(blocks)
+        self.parameters = tuple(name for block in self.blocks for name in block.parameters)
+        for name in self.parameters:
+            if self.parameters.count(name) > 1:
+                raise SettingsError(f"search space: {name}: two parameters have this name")
+        self.columns = sum(block.columns for block in self.blocks)
+        self.groups = [group for block in self.blocks for group in block.groups]
+        self.resampled = np.concatenate([np.zeros(0, bool), *(block.resampled for block in self.blocks)])
+        units, first = [np.zeros(0, np.int64)], 0
+        for block in self.blocks:
+            units.append(block.units + first)
+            first = int(units[-1].max()) + 1
+        self.units = np.concatenate(units)
+        ends = np.cumsum([0] + [block.columns for block in self.blocks])
+        self._slices = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+
+    def decode(self, row: Row) -> Params:
+        """The parameters of all blocks, by name, that a row (columns,) stands for."""
+        params: Params = {}
+        for block, columns in zip(self.blocks, self._slices, strict=True):
+            params |= block.decode(np.asarray(row)[columns])
+        return params
+
+    def features(self, rows: Floats) -> Floats:
+        """What the surrogate sees of rows (N, columns): (N, F)."""
+        seen = [block.features(rows[:, columns]) for block, columns in zip(self.blocks, self._slices, strict=True)]
+        return np.hstack([np.zeros((len(rows), 0)), *seen])
+
+    def grid(self, limit: int) -> Floats | None:
+        """One row for each combination of parameters, (K, columns), if there are at most `limit`; else None."""
+        rows = np.zeros((1, 0))
+        for block in self.blocks:
+            own = block.grid(limit)
+            if own is None or len(rows) * len(own) > limit:
+                return None
+            rows = np.hstack([np.repeat(rows, len(own), axis=0), np.tile(own, (len(rows), 1))])
+        return rows
