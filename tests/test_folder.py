@@ -15,17 +15,17 @@ from augsearch.settings import DatasetSettings
 RNG = np.random.default_rng(0)
 
 
-def picture(path: Path, height: int = 8, width: int = 8, *, grey: bool = False, **options: object) -> Path:
+def picture(path: Path, height: int = 8, width: int = 8, *, gray: bool = False, **options: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (height, width) if grey else (height, width, 3)
+    shape = (height, width) if gray else (height, width, 3)
     Image.fromarray(RNG.integers(0, 256, shape, dtype=np.uint8)).save(path, **options)  # type: ignore[arg-type]
     return path
 
 
-def class_folders(root: Path, count: int = 10, *, grey: bool = False) -> DatasetSettings:
+def class_folders(root: Path, count: int = 10, *, gray: bool = False) -> DatasetSettings:
     for label in ("cat", "dog"):
         for i in range(count):
-            picture(root / "own" / label / f"{i}.png", grey=grey)
+            picture(root / "own" / label / f"{i}.png", gray=gray)
     return DatasetSettings(folder="own", root=str(root))
 
 
@@ -39,19 +39,19 @@ def split_folders(root: Path, *splits: str) -> DatasetSettings:
 
 def test_class_folders_are_split_evenly_and_always_alike(tmp_path: Path) -> None:
     settings = class_folders(tmp_path)
-    parts, info = prepare(settings)
+    splits, info = prepare(settings)
     assert info.counts == {"train": (6, 6), "val": (2, 2), "test": (2, 2)}
     assert (info.name, info.classes, info.channels) == ("own", ("cat", "dog"), 3)
-    assert len(np.unique(np.concatenate([part.images for part in parts.values()]), axis=0)) == 20
+    assert len(np.unique(np.concatenate([split.images for split in splits.values()]), axis=0)) == 20
     assert prepare(settings)[1].fingerprint == info.fingerprint
     assert prepare(settings.model_copy(update={"seed": 1}))[1].fingerprint != info.fingerprint
 
 
 def test_train_val_and_test_folders_are_kept(tmp_path: Path) -> None:
-    parts, info = prepare(split_folders(tmp_path, "train", "val", "test"))
+    splits, info = prepare(split_folders(tmp_path, "train", "val", "test"))
     assert info.counts == {"train": (5, 5), "val": (5, 5), "test": (5, 5)}
     first = np.asarray(Image.open(tmp_path / "own/test/dog/0.png")).transpose(2, 0, 1)
-    assert np.array_equal(parts["test"].images[5], first)
+    assert np.array_equal(splits["test"].images[5], first)
 
 
 def test_val_is_split_off_where_there_is_none(tmp_path: Path) -> None:
@@ -61,15 +61,15 @@ def test_val_is_split_off_where_there_is_none(tmp_path: Path) -> None:
 def test_mixed_sizes_and_kinds_are_resized(tmp_path: Path) -> None:
     settings = class_folders(tmp_path, 4)
     picture(tmp_path / "own/cat/deep/er.jpg", 40, 20)
-    picture(tmp_path / "own/cat/grey.webp", 9, 30, grey=True)
+    picture(tmp_path / "own/cat/gray.webp", 9, 30, gray=True)
     Image.fromarray(np.full((12, 12), 40_000, np.uint16)).save(tmp_path / "own/cat/sixteen.png")
     Image.new("RGBA", (10, 10), (9, 9, 9, 0)).save(tmp_path / "own/cat/clear.png")
     with pytest.raises(DataError, match="images have 5 sizes, such as 8x8 .*; set dataset.size"):
         prepare(settings)
-    parts, info = prepare(settings.model_copy(update={"size": (16, 12)}))
+    splits, info = prepare(settings.model_copy(update={"size": (16, 12)}))
     assert (info.channels, info.height, info.width) == (3, 16, 12)
     assert sum(sum(counts) for counts in info.counts.values()) == 12
-    everything = np.concatenate([part.images for part in parts.values()])
+    everything = np.concatenate([split.images for split in splits.values()])
     assert any((image == 40_000 >> 8).all() for image in everything)
 
 
@@ -87,8 +87,8 @@ def test_crop_keeps_proportions_and_stretch_keeps_all(tmp_path: Path) -> None:
     assert stretched[:, :, :, 4].min() > 200
 
 
-def test_grey_pictures_have_one_channel_whatever_their_files_say(tmp_path: Path) -> None:
-    settings = class_folders(tmp_path, grey=True)
+def test_gray_pictures_have_one_channel_whatever_their_files_say(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path, gray=True)
     file = tmp_path / "own/cat/0.png"
     Image.open(file).convert("RGB").save(file)
     assert prepare(settings)[1].channels == 1

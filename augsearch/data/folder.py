@@ -1,7 +1,7 @@
 """A folder of pictures -> packed arrays. Every file that cannot be used is named in one report.
 
-    root/train/cat/1.jpg  root/val/cat/2.jpg  root/test/cat/3.jpg     three parts; val may be absent
-    root/cat/1.jpg        root/dog/2.png                              one folder: the parts are split off it
+    root/train/cat/1.jpg  root/val/cat/2.jpg  root/test/cat/3.jpg     three splits; val may be absent
+    root/cat/1.jpg        root/dog/2.png                              class folders alone: val and test are split off
 
 Files may lie deeper inside a class's folder. Links that lead out of the root are not followed.
 """
@@ -26,7 +26,7 @@ MAX_PIXELS = 64_000_000
 """A header that claims more is taken for a decompression bomb, and not decoded."""
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does
 _IGNORED = ("thumbs.db", "desktop.ini")
-_GREY_MODES = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
+_GRAY_MODES = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
 _NAMED = 30  # files in the report; beyond it, their number
 
 
@@ -36,7 +36,7 @@ class _Picture:
     label: int
     size: tuple[int, int]
     """Height and width, as it is shown (after the EXIF turn)."""
-    grey: bool
+    gray: bool
 
 
 class _Problems:
@@ -54,15 +54,15 @@ class _Problems:
         return ", ".join(self.lines[:_NAMED]) + more
 
 
-def read_folder(settings: DatasetSettings) -> Raw:
-    """Read `settings.folder`.
+def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
+    """Read the pictures of `settings.folder` in `folder`.
 
     Raises:
-        DataError: no such folder, classes that differ between parts, sizes that differ while none is set, or files
+        DataError: no such folder, classes that differ between splits, sizes that differ while none is set, or files
             that cannot be used while `bad_files` is "refuse": all of them in the one line.
     """
     assert settings.folder is not None
-    root = Path(settings.root) / settings.folder
+    root = folder / settings.folder
     if not root.is_dir():
         raise DataError(f"dataset.folder: {root}: no such folder")
     layout = _layout(root)
@@ -70,18 +70,18 @@ def read_folder(settings: DatasetSettings) -> Raw:
     problems = _Problems(root)
     listed = {split: _listed(folder, classes, root, problems) for split, folder in layout.items()}
     size = _common_size(listed, settings, root, problems)
-    parts = {split: _decoded(pictures, size, settings, problems) for split, pictures in listed.items()}
+    splits = {split: _decoded(pictures, size, settings, problems) for split, pictures in listed.items()}
     if problems.lines and settings.bad_files == "refuse":
         raise DataError(
             f"dataset.folder: {root}: {len(problems.lines)} files cannot be used: {problems}; "
             "remove or mend them, or set dataset.bad_files: skip"
         )
     notes = (f"{len(problems.lines)} files were skipped: {problems}",) if problems.lines else ()
-    return Raw(_grey_or_colour(parts, settings), classes, str(settings.folder), notes)
+    return Raw(_gray_or_color(splits, settings), classes, str(settings.folder), notes)
 
 
 def _layout(root: Path) -> dict[str, Path]:
-    """{split: its folder}; {"train": root} where there are class folders alone."""
+    """Find the folder of each split; {"train": root} where there are class folders alone."""
     inside = {entry.name for entry in _folders(root)}
     if "train" not in inside:
         return {"train": root}
@@ -115,7 +115,7 @@ def _classes(layout: dict[str, Path], root: Path) -> tuple[str, ...]:
 
 
 def _listed(folder: Path, classes: tuple[str, ...], root: Path, problems: _Problems) -> list[_Picture]:
-    """The pictures of a part by class and name, from their headers alone."""
+    """List the pictures of a split by class and name, from their headers alone."""
     pictures = []
     for label, name in enumerate(classes):
         for path in _files(folder / name, root, problems):
@@ -126,7 +126,7 @@ def _listed(folder: Path, classes: tuple[str, ...], root: Path, problems: _Probl
 
 
 def _files(folder: Path, root: Path, problems: _Problems) -> list[Path]:
-    """Every file below a class's folder that lies, after following links, inside the root."""
+    """List every file below a class's folder that lies, after following links, inside the root."""
     if folder.is_symlink():
         problems.add(folder, "a link to a folder, which is not followed")
         return []
@@ -173,7 +173,7 @@ def _header(path: Path, label: int, problems: _Problems) -> _Picture | None:
     if why:
         problems.add(path, why)
         return None
-    return _Picture(path, label, (width, height) if turned else (height, width), mode in _GREY_MODES)
+    return _Picture(path, label, (width, height) if turned else (height, width), mode in _GRAY_MODES)
 
 
 def _unusable(width: int, height: int, mode: str) -> str | None:
@@ -191,7 +191,7 @@ def _short(error: Exception) -> str:
 def _common_size(
     listed: dict[str, list[_Picture]], settings: DatasetSettings, root: Path, problems: _Problems
 ) -> tuple[int, int]:
-    """Height and width of the packed images: the setting, or what every picture has."""
+    """Find height and width of the packed images: the setting, or what every picture has."""
     if settings.size is not None:
         return settings.size
     sizes = {picture.size: picture.path for pictures in listed.values() for picture in pictures}
@@ -206,33 +206,33 @@ def _common_size(
 
 
 def _decoded(pictures: list[_Picture], size: tuple[int, int], settings: DatasetSettings, problems: _Problems) -> Split:
-    grey = settings.grayscale if settings.grayscale is not None else all(picture.grey for picture in pictures)
-    images = np.empty((len(pictures), 1 if grey else 3, *size), np.uint8)
+    gray = settings.grayscale if settings.grayscale is not None else all(picture.gray for picture in pictures)
+    images = np.empty((len(pictures), 1 if gray else 3, *size), np.uint8)
     good = np.zeros(len(pictures), bool)
     for i, picture in enumerate(pictures):
         try:
-            images[i] = _pixels(picture.path, size, settings.fit, grey)
+            images[i] = _pixels(picture.path, size, settings.fit, gray)
             good[i] = True
         except Exception as error:  # as in _header: the decoder meets the broken bytes only now
             problems.add(picture.path, f"broken: {_short(error)}")
     return Split(images, np.array([picture.label for picture in pictures], np.int64)).where(good)
 
 
-def _pixels(path: Path, size: tuple[int, int], fit: str, grey: bool) -> Images:
-    """(C, H, W) uint8."""
+def _pixels(path: Path, size: tuple[int, int], fit: str, gray: bool) -> Images:
+    """Decode a picture: (C, H, W) uint8."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # palettes with transparency and odd metadata: the pixels are read all the same
         with Image.open(path, formats=_FORMATS) as opened:
             image: Image.Image = opened
             if image.mode.startswith("I;16"):
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            image = resize(ImageOps.exif_transpose(image).convert("L" if grey else "RGB"), size, fit)
+            image = resize(ImageOps.exif_transpose(image).convert("L" if gray else "RGB"), size, fit)
     pixels = np.asarray(image)
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+    return pixels[None] if gray else pixels.transpose(2, 0, 1)
 
 
 def resize(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
-    """To (height, width): "crop" keeps the proportions and cuts what is over, "stretch" keeps everything."""
+    """Resize to (height, width): "crop" keeps the proportions and cuts the margins, "stretch" keeps everything."""
     target = size[::-1]
     if image.size == target:
         return image
@@ -241,27 +241,27 @@ def resize(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
     return ImageOps.fit(image, target, Image.Resampling.BICUBIC)
 
 
-def _grey_or_colour(parts: dict[str, Split], settings: DatasetSettings) -> dict[str, Split]:
-    """One channel for all parts where every picture is grey, whatever its file's mode says; else three for all."""
-    if settings.grayscale is None and all(_is_grey(part.images) for part in parts.values()):
-        return {split: Split(np.ascontiguousarray(part.images[:, :1]), part.labels) for split, part in parts.items()}
-    most = max(part.images.shape[1] for part in parts.values())
+def _gray_or_color(splits: dict[str, Split], settings: DatasetSettings) -> dict[str, Split]:
+    """Give all splits one channel where every picture is gray, whatever its file's mode says; else three."""
+    if settings.grayscale is None and all(_is_gray(split.images) for split in splits.values()):
+        return {name: Split(np.ascontiguousarray(split.images[:, :1]), split.labels) for name, split in splits.items()}
+    most = max(split.images.shape[1] for split in splits.values())
     return {
-        split: part if part.images.shape[1] == most else Split(np.repeat(part.images, most, 1), part.labels)
-        for split, part in parts.items()
+        name: split if split.images.shape[1] == most else Split(np.repeat(split.images, most, 1), split.labels)
+        for name, split in splits.items()
     }
 
 
-def _is_grey(images: Images) -> bool:
+def _is_gray(images: Images) -> bool:
     return images.shape[1] == 1 or all(bool((image == image[:1]).all()) for image in images)
 
 
-def resize_part(part: Split, size: tuple[int, int], fit: str) -> Split:
-    """The part with images of (height, width); any number of channels."""
-    if part.images.shape[2:] == size:
-        return part
-    images = np.empty((*part.images.shape[:2], *size), np.uint8)
-    for i, image in enumerate(part.images):
+def resize_split(split: Split, size: tuple[int, int], fit: str) -> Split:
+    """Resize all images of a split to (height, width); any number of channels."""
+    if split.images.shape[2:] == size:
+        return split
+    images = np.empty((*split.images.shape[:2], *size), np.uint8)
+    for i, image in enumerate(split.images):
         for channel, pixels in enumerate(image):  # Pillow resizes channels each by itself too
             images[i, channel] = np.asarray(resize(Image.fromarray(pixels), size, fit))
-    return Split(images, part.labels)
+    return Split(images, split.labels)

@@ -1,4 +1,4 @@
-"""The parts of a data set, and how a part is split off or made smaller: stratified, and the same for the same seed."""
+"""The splits of a data set, and how one is split off or made smaller: stratified, and the same for the same seed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ class Split:
     _resident: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def tensors(self, device: str) -> tuple[Tensor, Tensor]:
-        """Images and labels on the device, put there once however many trainings ask; on the CPU, these very arrays."""
+        """Put images and labels on a device, once however many trainings ask; on the CPU they share these arrays' memory."""
         if device not in self._resident:
             self._resident[device] = torch.from_numpy(self.images).to(device), torch.from_numpy(self.labels).to(device)
         return self._resident[device]
 
     def where(self, mask: NDArray[np.bool_]) -> Split:
+        """Copy the images where `mask` (N,) is true."""
         return Split(self.images[mask], self.labels[mask])
 
     def __len__(self) -> int:
@@ -42,38 +43,42 @@ class Split:
 class Raw:
     """What a source gives: train, and val and test where it has them; the names of its classes; where it is from."""
 
-    parts: dict[str, Split]
+    splits: dict[str, Split]
     classes: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = ()
     """What people should know about it, one line each."""
 
 
-def counts_of(part: Split, classes: int) -> Counts:
-    """(classes,) images of each class."""
-    return np.bincount(part.labels, minlength=classes).astype(np.int64)
+def counts_of(split: Split, classes: int) -> Counts:
+    """Count the images of each class: (classes,)."""
+    return np.bincount(split.labels, minlength=classes).astype(np.int64)
 
 
-def take(part: Split, quota: Counts, seed: int) -> tuple[Split, Split]:
-    """(the part taken, the rest): quota[c] images drawn from class c, both in their old order."""
+def take(split: Split, quota: Counts, seed: int) -> tuple[Split, Split]:
+    """Draw quota[c] images from each class c; return them and the rest, both in their old order."""
     rng = np.random.default_rng(seed)
-    taken = np.zeros(len(part), bool)
+    taken = np.zeros(len(split), bool)
     for label, count in enumerate(quota):
-        members = rng.permutation(np.flatnonzero(part.labels == label))
+        members = rng.permutation(np.flatnonzero(split.labels == label))
         taken[members[:count]] = True
-    return part.where(taken), part.where(~taken)
+    return split.where(taken), split.where(~taken)
 
 
-def split_off(part: Split, fraction: float, seed: int = 0) -> tuple[Split, Split]:
-    """(the rest, the part split off): that fraction of every class, at least one image of each that has two."""
-    counts = counts_of(part, 0)
+def split_off(split: Split, fraction: float, seed: int = 0) -> tuple[Split, Split]:
+    """Split off a fraction of every class, at least one image of each that has two; return the rest and what was split off."""
+    counts = counts_of(split, 0)
     quota = np.where(counts > 1, np.maximum(np.round(fraction * counts), 1), 0).astype(np.int64)
-    taken, rest = take(part, quota, seed)
+    taken, rest = take(split, quota, seed)
     return rest, taken
 
 
 def stratified(counts: Counts, total: int, field: str) -> Counts:
-    """(classes,) how many of each class make `total` with the same proportions: largest remainders, one at least.
+    """Share `total` among the classes in their proportions, by largest remainders, at least one each: (classes,).
+
+    Args:
+        counts: (classes,) images that there are.
+        field: the setting that an error names.
 
     Raises:
         DataError: fewer than one for each class, or more than there are.
@@ -93,7 +98,7 @@ def stratified(counts: Counts, total: int, field: str) -> Counts:
 
 
 def long_tail(counts: Counts, imbalance: float) -> Counts:
-    """(classes,) n_c * imbalance ** (-c / (C - 1)): from all of the first class down to 1/imbalance of the last.
+    """Thin the classes to a long tail, n_c * imbalance ** (-c / (C - 1)): all of the first, 1/imbalance of the last.
 
     Cui et al.: Class-balanced loss based on effective number of samples (CVPR 2019), section 5.1.
     """
@@ -104,7 +109,7 @@ def long_tail(counts: Counts, imbalance: float) -> Counts:
 
 
 def named_counts(counts: Counts, classes: tuple[str, ...], wanted: dict[str, int]) -> Counts:
-    """(classes,) the wanted number of the classes named, all of the others.
+    """Keep the wanted number of the classes named and all of the others: (classes,).
 
     Raises:
         DataError: no such class, or it has fewer images.
