@@ -1,5 +1,6 @@
 """A folder of pictures: every layout, any sizes and kinds, and one report of all that cannot be used."""
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -29,12 +30,18 @@ def class_folders(root: Path, count: int = 10, *, gray: bool = False) -> Dataset
     return DatasetSettings(folder="own", root=str(root))
 
 
-def split_folders(root: Path, *splits: str) -> DatasetSettings:
-    for split in splits:
-        for label in ("cat", "dog"):
-            for i in range(5):
-                picture(root / "own" / split / label / f"{i}.png")
+def filled(root: Path, *folders: str, count: int = 5) -> DatasetSettings:
+    """Pictures in each of the folders; `a/{cat,dog}` are two."""
+    for folder in folders:
+        before, _, names = folder.partition("{")
+        for name in names.rstrip("}").split(","):
+            for i in range(count):
+                picture(root / "own" / f"{before}{name}" / f"{i}.png")
     return DatasetSettings(folder="own", root=str(root))
+
+
+def split_folders(root: Path, *splits: str) -> DatasetSettings:
+    return filled(root, *(f"{split}/{{cat,dog}}" for split in splits))
 
 
 def test_class_folders_are_split_evenly_and_always_alike(tmp_path: Path) -> None:
@@ -179,17 +186,145 @@ def test_folders_that_cannot_be_a_data_set(tmp_path: Path) -> None:
 
     refused("own: no such folder")
     (tmp_path / "own" / "train").mkdir(parents=True)
-    refused("has train but no test")
+    refused("has train but no test; name train itself in dataset.folder")
     split_folders(tmp_path, "train", "test")
     picture(tmp_path / "own/train/emu/1.png")
     refused("train has 3 classes and test 2; only one of them has 'emu'")
     (tmp_path / "own/test/emu").mkdir()
     refused("classes without images: test has none of 'emu'")
-    (tmp_path / "own/extra").mkdir()
-    refused("'extra' stands beside train; must be train, val or test")
 
 
-def test_one_class_folder_is_too_few(tmp_path: Path) -> None:
-    picture(tmp_path / "own" / "cat" / "1.png")
-    with pytest.raises(DataError, match="has 1 class folders; must have at least 2"):
-        prepare(DatasetSettings(folder="own", root=str(tmp_path)))
+# --- layouts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("TRAIN", "TEST", "VAL"),
+        ("Training", "Testing", "Validation"),
+        ("tr", "te", "dev"),
+        ("seg_train", "seg_test", "seg_valid"),
+        ("train_images", "test_images", "val_images"),
+        ("Train Set", "Test Set", "Eval Set"),
+        ("1_train", "2_val", "3_test"),
+        ("train2017", "test2017", "val2017"),
+        ("mriTrain", "mriTest", "mriVal"),
+        ("trainset", "testset", "valset"),
+        ("x-train", "x-holdout", "x-valid"),
+        ("train", "evaluation", "validation"),
+    ],
+)
+def test_splits_are_known_in_their_usual_spellings(names: tuple[str, ...], tmp_path: Path) -> None:
+    settings = split_folders(tmp_path, *names)
+    (tmp_path / "own" / names[0] / "cat/4.png").unlink()
+    _, info = prepare(settings)
+    assert (info.classes, info.counts) == (("cat", "dog"), {"train": (4, 5), "val": (5, 5), "test": (5, 5)})
+
+
+def test_the_extra_level_of_downloads_is_followed(tmp_path: Path) -> None:
+    _, info = prepare(split_folders(tmp_path, "seg_train/seg_train", "seg_test/seg_test"))
+    assert (info.classes, info.counts["test"]) == (("cat", "dog"), (5, 5))
+
+
+def test_a_missing_test_split_is_split_off_train_and_noted(tmp_path: Path) -> None:
+    _, info = prepare(split_folders(tmp_path, "train", "val"))
+    assert info.counts == {"train": (4, 4), "val": (5, 5), "test": (1, 1)}
+    assert info.notes == ("the source has no test split: 2 images of train became it",)
+
+
+def test_what_the_system_and_other_programs_leave_is_no_class_and_no_picture(tmp_path: Path) -> None:
+    settings = split_folders(tmp_path, "train", "test")
+    own = tmp_path / "own"
+    for folder in (".git", "__MACOSX", ".ipynb_checkpoints", "@eaDir", "train/.ipynb_checkpoints", "train/cat/__MACOSX"):
+        picture(own / folder / "1.png")
+    for file in ("Thumbs.db", "train/Thumbs.db", "train/cat/thumbs.db", "test/dog/.DS_Store", "test/dog/._1.png", "README.txt"):
+        (own / file).write_text("x")
+    _, info = prepare(settings)
+    assert (info.counts["test"], info.notes) == ((5, 5), ())
+
+
+@pytest.mark.parametrize("classes", [("bus", "train"), ("test_tube", "training_shoe"), ("fold_mark", "stain"), ("other", "te")])
+def test_a_class_may_be_called_like_a_split(classes: tuple[str, str], tmp_path: Path) -> None:
+    _, info = prepare(filled(tmp_path, *classes))
+    assert info.classes == classes
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (
+            ("fold_0/{all,hem}", "fold_1/{all,hem}"),
+            "has fold_0/{all, hem}, fold_1/{all, hem}, and either level may be the classes",
+        ),
+        (("animals/{cat,dog}", "things/{cup,car}"), "either level may be the classes; set dataset.groups: folder"),
+        (
+            ("train/fold_0/{all,hem}", "train/fold_1/{all,hem}", "test/fold_0/{all,hem}"),
+            "or dataset.layout: splits if they mean",
+        ),
+        (("cat/{train,test}", "dog/{train,test}"), "'cat' holds test and train folders; splits must be the outermost folders"),
+        (("cat_train", "cat_test", "dog_train", "dog_test"), "'cat_test' and 'cat_train' look like splits of one class"),
+        (("train/{cat,dog}", "test/{cat,dog}", "extra/{cat,dog}"), "'extra' stands beside 'test'; move it elsewhere"),
+        (("train/{cat,dog}", "cat", "dog"), "'cat' stands beside 'train'"),
+        (("train", "test"), "train holds pictures but no class folders; put each class into a folder"),
+        (("train/{cat,dog}", "test"), "test holds pictures but no class folders; move it elsewhere, and a test split is split"),
+        (("train_a/{cat,dog}", "train_b/{cat,dog}", "test/{cat,dog}"), "'train_a' stands beside 'test'"),
+        (("train_1/{cat,dog}", "train_2/{cat,dog}"), "both 'train_1' and 'train_2' are train by name; merge them"),
+        (("val/{cat,dog}", "test/{cat,dog}"), "has test and val but no train"),
+        (("train/{cat,dog}",), "has train but no test; name train itself in dataset.folder"),
+        (("train/{cat,dog}", "eval/{cat,dog}"), "'eval' may be the validation or the test split; rename it to val or test"),
+        (("images", "masks"), "'images' stands where a class's name should"),
+        (("fold_0", "fold_1"), "'fold_0' stands where a class's name should"),
+        (("pets/{cat,dog}",), "has 1 class folders; must have at least 2; name pets too in dataset.folder"),
+        (("cat",), "has 1 class folders; must have at least 2"),
+    ],
+)
+def test_a_layout_that_cannot_be_told_is_refused(folders: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape(words)) as caught:
+        prepare(filled(tmp_path, *folders))
+    assert str(caught.value).endswith(
+        "must be train/CLASS/1.png, test/CLASS/2.png and perhaps val/CLASS/3.png, or CLASS/1.png alone"
+    )
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("layout", "folders", "classes"),
+    [
+        ("classes", ("fold_0/{all,hem}", "fold_1/{all,hem}"), ("fold_0", "fold_1")),
+        ("classes", ("train/{cat,dog}", "bus"), ("bus", "train")),
+        ("classes", ("images", "masks"), ("images", "masks")),
+        (
+            "splits",
+            tuple(f"{folder}/{{left,right}}" for folder in ("train/cat", "train/dog", "test/cat", "test/dog")),
+            ("cat", "dog"),
+        ),
+    ],
+)
+def test_the_layout_can_be_stated(layout: str, folders: tuple[str, ...], classes: tuple[str, ...], tmp_path: Path) -> None:
+    settings = filled(tmp_path, *folders).model_copy(update={"layout": layout})
+    assert prepare(settings)[1].classes == classes
+
+
+def test_a_split_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    settings = split_folders(tmp_path, "train")
+    filled(tmp_path / "secret", "{cat,dog}")
+    (tmp_path / "own/test").symlink_to(tmp_path / "secret/own")
+    with pytest.raises(DataError, match="own/test: a link to a folder, which is not followed"):
+        prepare(settings)
+
+
+def test_pictures_in_no_class_are_reported(tmp_path: Path) -> None:
+    settings = split_folders(tmp_path, "train", "test")
+    picture(tmp_path / "own/train/stray.JPG", format="PNG")
+    picture(tmp_path / "own/overview.png")
+    with pytest.raises(DataError, match="2 files cannot be used: overview.png .in no class's folder., train/stray.JPG .in no"):
+        prepare(settings)
+
+
+@pytest.mark.parametrize("folder", [".", "./", "../raw"])
+def test_the_root_itself_may_be_the_folder(folder: str, tmp_path: Path) -> None:
+    filled(tmp_path / "raw", "{cat,dog}")
+    (tmp_path / "raw/own").rename(tmp_path / "raw2")
+    (tmp_path / "raw").rmdir()
+    (tmp_path / "raw2").rename(tmp_path / "raw")
+    assert prepare(DatasetSettings(folder=folder, root=str(tmp_path / "raw")))[1].name == "raw"

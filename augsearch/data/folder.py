@@ -1,32 +1,26 @@
 """A folder of pictures -> packed arrays. Every file that cannot be used is named in one report.
 
-    root/train/cat/1.jpg  root/val/cat/2.jpg  root/test/cat/3.jpg     three splits; val may be absent
-    root/cat/1.jpg        root/dog/2.png                              class folders alone: val and test are split off
-
-Files may lie deeper inside a class's folder. Links that lead out of the root are not followed.
+`augsearch.data.layout` says which folders are splits and classes. Files may lie deeper inside a class's folder. Links to
+folders, and links that lead out of the data set's folder, are not followed.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from augsearch.data.settings import MIN_SIDE, DatasetSettings
-from augsearch.data.splits import SPLITS, Raw, Split
+from augsearch.data.layout import EXPECTED, Layout, find_layout, is_visible, pictures_in, subfolders
+from augsearch.data.names import alike, check_class_names, check_folder_name, hard_to_tell, shown
+from augsearch.data.picture import Header, UnusableError, read_header, read_pixels
+from augsearch.data.settings import DatasetSettings
+from augsearch.data.splits import Raw, Split
 from augsearch.errors import DataError
 
-Images = NDArray[np.uint8]
-MAX_PIXELS = 64_000_000
-"""A header that claims more is taken for a decompression bomb, and not decoded."""
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does
-_IGNORED = ("thumbs.db", "desktop.ini")
-_GRAY_MODES = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
 _NAMED = 30  # files in the report; beyond it, their number
 
 
@@ -34,9 +28,7 @@ _NAMED = 30  # files in the report; beyond it, their number
 class _Picture:
     path: Path
     label: int
-    size: tuple[int, int]
-    """Height and width, as it is shown (after the EXIF turn)."""
-    gray: bool
+    header: Header
 
 
 class _Problems:
@@ -46,8 +38,8 @@ class _Problems:
         self._root = root
         self.lines: list[str] = []
 
-    def add(self, path: Path, why: str) -> None:
-        self.lines.append(f"{path.relative_to(self._root)} ({why})")
+    def add(self, path: Path, why: object) -> None:
+        self.lines.append(f"{shown(path.relative_to(self._root))} ({why})")
 
     def __str__(self) -> str:
         more = f" and {len(self.lines) - _NAMED} more" if len(self.lines) > _NAMED else ""
@@ -58,60 +50,65 @@ def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
     """Read the pictures of `settings.folder` in `folder`.
 
     Raises:
-        DataError: no such folder, classes that differ between splits, sizes that differ while none is set, or files
-            that cannot be used while `bad_files` is "refuse": all of them in the one line.
+        DataError: no such folder, a layout that cannot be told, classes that differ between splits, sizes that differ while
+            none is set, or files that cannot be used while `bad_files` is "refuse": all of them in the one line.
     """
     assert settings.folder is not None
     root = folder / settings.folder
     if not root.is_dir():
-        raise DataError(f"dataset.folder: {root}: no such folder")
-    layout = _layout(root)
+        raise DataError(f"dataset.folder: {shown(root)}: no such folder")
+    layout = find_layout(root, settings.layout, nested=False)
     classes = _classes(layout, root)
     problems = _Problems(root)
+    _add_strays(layout, root, problems)
     listed = {split: _listed(folder, classes, root, problems) for split, folder in layout.items()}
     size = _common_size(listed, settings, root, problems)
     splits = {split: _decoded(pictures, size, settings, problems) for split, pictures in listed.items()}
     if problems.lines and settings.bad_files == "refuse":
         raise DataError(
-            f"dataset.folder: {root}: {len(problems.lines)} files cannot be used: {problems}; "
+            f"dataset.folder: {shown(root)}: {len(problems.lines)} files cannot be used: {problems}; "
             "remove or mend them, or set dataset.bad_files: skip"
         )
     notes = (f"{len(problems.lines)} files were skipped: {problems}",) if problems.lines else ()
     return Raw(_gray_or_color(splits, settings), classes, str(settings.folder), notes)
 
 
-def _layout(root: Path) -> dict[str, Path]:
-    """Find the folder of each split; {"train": root} where there are class folders alone."""
-    inside = {entry.name for entry in _folders(root)}
-    if "train" not in inside:
-        return {"train": root}
-    if "test" not in inside:
-        raise DataError(
-            f"dataset.folder: {root}: has train but no test; must have train, test and perhaps val, or class folders"
-        )
-    unknown = sorted(inside - set(SPLITS))
-    if unknown:
-        raise DataError(f"dataset.folder: {root}: {unknown[0]!r} stands beside train; must be train, val or test")
-    return {split: root / split for split in SPLITS if split in inside}
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _classes(layout: dict[str, Path], root: Path) -> tuple[str, ...]:
-    found = {split: [entry.name for entry in _folders(folder)] for split, folder in layout.items()}
-    classes = found["train"]
+def _classes(layout: Layout, root: Path) -> tuple[str, ...]:
+    """List the classes, which every split must have."""
+    found = {split: subfolders(folder) for split, folder in layout.items()}
+    for folders in found.values():
+        for folder in folders:
+            check_folder_name(folder, f"dataset.folder: {shown(root)}")
+    names = {split: [folder.name for folder in folders] for split, folders in found.items()}
+    classes = names["train"]
     if len(classes) < 2:
-        raise DataError(f"dataset.folder: {layout['train']}: has {len(classes)} class folders; must have at least 2")
-    for split, names in found.items():
-        differ = sorted(set(names) ^ set(classes))
-        if differ:
-            raise DataError(
-                f"dataset.folder: {root}: train has {len(classes)} classes and {split} {len(names)}; "
-                f"only one of them has {', '.join(repr(name) for name in differ)}"
-            )
+        advice = f"; name {shown(classes[0])} too in dataset.folder if the classes are in it" if classes else ""
+        where = shown(layout["train"])
+        raise DataError(f"dataset.folder: {where}: has {len(classes)} class folders; must have at least 2{advice}; {EXPECTED}")
+    for split, others in names.items():
+        _check_same(split, others, classes, root)
+        check_class_names(others, f"dataset.folder: {shown(layout[split])}")
     return tuple(classes)
+
+
+def _check_same(split: str, names: list[str], classes: list[str], root: Path) -> None:
+    """Check that a split has the classes of train."""
+    differ = sorted(set(names) ^ set(classes))
+    for a, b in combinations(differ, 2):
+        if alike(a, b):
+            raise DataError(f"dataset.folder: {shown(root)}: train and {split}: {hard_to_tell(a, b)}; rename one")
+    if differ:
+        raise DataError(
+            f"dataset.folder: {shown(root)}: train has {len(classes)} classes and {split} {len(names)}; "
+            f"only one of them has {', '.join(repr(shown(name)) for name in differ)}"
+        )
+
+
+def _add_strays(layout: Layout, root: Path, problems: _Problems) -> None:
+    """Add the pictures that lie beside the class folders, and so in no class."""
+    for folder in dict.fromkeys((root, *layout.values())):
+        for path in pictures_in(folder):
+            problems.add(path, "in no class's folder")
 
 
 def _listed(folder: Path, classes: tuple[str, ...], root: Path, problems: _Problems) -> list[_Picture]:
@@ -119,9 +116,10 @@ def _listed(folder: Path, classes: tuple[str, ...], root: Path, problems: _Probl
     pictures = []
     for label, name in enumerate(classes):
         for path in _files(folder / name, root, problems):
-            picture = _header(path, label, problems)
-            if picture is not None:
-                pictures.append(picture)
+            try:
+                pictures.append(_Picture(path, label, read_header(path)))
+            except UnusableError as why:
+                problems.add(path, why)
     return pictures
 
 
@@ -131,61 +129,16 @@ def _files(folder: Path, root: Path, problems: _Problems) -> list[Path]:
         problems.add(folder, "a link to a folder, which is not followed")
         return []
     inside, found = root.resolve(), []
-    for where, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder, onerror=lambda error: problems.add(Path(error.filename), error.strerror)):
+        folders[:] = [name for name in folders if is_visible(name)]
         for name in [name for name in folders if (Path(where) / name).is_symlink()]:
             problems.add(Path(where) / name, "a link to a folder, which is not followed")
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = Path(where) / name
-            if name.startswith(".") or name.lower() in _IGNORED:
-                continue
+        for path in (Path(where) / name for name in files if is_visible(name)):
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
                 problems.add(path, "a link that leads out of the folder")
             else:
                 found.append(path)
     return sorted(found)
-
-
-def _header(path: Path, label: int, problems: _Problems) -> _Picture | None:
-    try:
-        if not path.is_file():
-            problems.add(path, "not a file" if path.exists() else "a link to nothing")
-            return None
-        if path.stat().st_size == 0:
-            problems.add(path, "empty")
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's own, larger limit; ours follows
-            with Image.open(path, formats=_FORMATS) as image:
-                width, height = image.size
-                turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation: lying on its side
-                mode = image.mode
-    except UnidentifiedImageError:
-        problems.add(path, "not an image")
-        return None
-    except Image.DecompressionBombError:
-        problems.add(path, f"huge: more than {MAX_PIXELS // 10**6} million pixels")
-        return None
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
-        problems.add(path, f"broken: {_short(error)}")
-        return None
-    why = _unusable(width, height, mode)
-    if why:
-        problems.add(path, why)
-        return None
-    return _Picture(path, label, (width, height) if turned else (height, width), mode in _GRAY_MODES)
-
-
-def _unusable(width: int, height: int, mode: str) -> str | None:
-    if width * height > MAX_PIXELS:
-        return f"huge: more than {MAX_PIXELS // 10**6} million pixels"
-    if min(width, height) < MIN_SIDE:
-        return f"{width}x{height} pixels, at least {MIN_SIDE} each way"
-    return f"pixels of kind {mode}; must have 8 or 16 bits" if mode in ("I", "F") else None
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:80] or type(error).__name__
 
 
 def _common_size(
@@ -194,51 +147,30 @@ def _common_size(
     """Find height and width of the packed images: the setting, or what every picture has."""
     if settings.size is not None:
         return settings.size
-    sizes = {picture.size: picture.path for pictures in listed.values() for picture in pictures}
+    sizes = {picture.header.size: picture.path for pictures in listed.values() for picture in pictures}
     if len(sizes) == 1:
         return next(iter(sizes))
     if not sizes:
-        raise DataError(f"dataset.folder: {root}: no usable image{'; ' + str(problems) if problems.lines else ''}")
-    named = ", ".join(f"{h}x{w} ({path.relative_to(root)})" for (h, w), path in sorted(sizes.items())[:2])
+        listed_problems = f"; {problems}" if problems.lines else ""
+        raise DataError(f"dataset.folder: {shown(root)}: no usable image{listed_problems}")
+    named = ", ".join(f"{h}x{w} ({shown(path.relative_to(root))})" for (h, w), path in sorted(sizes.items())[:2])
     raise DataError(
-        f"dataset.folder: {root}: images have {len(sizes)} sizes, such as {named}; set dataset.size: a side or [height, width]"
+        f"dataset.folder: {shown(root)}: images have {len(sizes)} sizes, such as {named}; set dataset.size: a side or "
+        "[height, width]"
     )
 
 
 def _decoded(pictures: list[_Picture], size: tuple[int, int], settings: DatasetSettings, problems: _Problems) -> Split:
-    gray = settings.grayscale if settings.grayscale is not None else all(picture.gray for picture in pictures)
+    gray = settings.grayscale if settings.grayscale is not None else all(picture.header.gray for picture in pictures)
     images = np.empty((len(pictures), 1 if gray else 3, *size), np.uint8)
     good = np.zeros(len(pictures), bool)
     for i, picture in enumerate(pictures):
         try:
-            images[i] = _pixels(picture.path, size, settings.fit, gray)
+            images[i] = read_pixels(picture.path, size, settings.fit, gray)
             good[i] = True
-        except Exception as error:  # as in _header: the decoder meets the broken bytes only now
-            problems.add(picture.path, f"broken: {_short(error)}")
+        except UnusableError as why:
+            problems.add(picture.path, why)
     return Split(images, np.array([picture.label for picture in pictures], np.int64)).where(good)
-
-
-def _pixels(path: Path, size: tuple[int, int], fit: str, gray: bool) -> Images:
-    """Decode a picture: (C, H, W) uint8."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # palettes with transparency and odd metadata: the pixels are read all the same
-        with Image.open(path, formats=_FORMATS) as opened:
-            image: Image.Image = opened
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            image = resize(ImageOps.exif_transpose(image).convert("L" if gray else "RGB"), size, fit)
-    pixels = np.asarray(image)
-    return pixels[None] if gray else pixels.transpose(2, 0, 1)
-
-
-def resize(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
-    """Resize to (height, width): "crop" keeps the proportions and cuts the margins, "stretch" keeps everything."""
-    target = size[::-1]
-    if image.size == target:
-        return image
-    if fit == "stretch":
-        return image.resize(target, Image.Resampling.BICUBIC)
-    return ImageOps.fit(image, target, Image.Resampling.BICUBIC)
 
 
 def _gray_or_color(splits: dict[str, Split], settings: DatasetSettings) -> dict[str, Split]:
@@ -252,16 +184,5 @@ def _gray_or_color(splits: dict[str, Split], settings: DatasetSettings) -> dict[
     }
 
 
-def _is_gray(images: Images) -> bool:
+def _is_gray(images: NDArray[np.uint8]) -> bool:
     return images.shape[1] == 1 or all(bool((image == image[:1]).all()) for image in images)
-
-
-def resize_split(split: Split, size: tuple[int, int], fit: str) -> Split:
-    """Resize all images of a split to (height, width); any number of channels."""
-    if split.images.shape[2:] == size:
-        return split
-    images = np.empty((*split.images.shape[:2], *size), np.uint8)
-    for i, image in enumerate(split.images):
-        for channel, pixels in enumerate(image):  # Pillow resizes channels each by itself too
-            images[i, channel] = np.asarray(resize(Image.fromarray(pixels), size, fit))
-    return Split(images, split.labels)

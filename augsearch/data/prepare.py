@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from augsearch import plugins
 from augsearch.data.arrays import LAYOUT, from_arrays, read_npz
 from augsearch.data.digits import digits
-from augsearch.data.folder import read_folder, resize_split
+from augsearch.data.folder import read_folder
 from augsearch.data.info import DatasetInfo, check, make_info, shared_images
+from augsearch.data.picture import resize
 from augsearch.data.published import PUBLISHED
 from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import (
@@ -51,7 +54,7 @@ def prepare(settings: DatasetSettings, root: Path = Path()) -> tuple[dict[str, S
     check(raw)
     splits = dict(raw.splits)
     if settings.size is not None:
-        splits = {name: resize_split(split, settings.size, settings.fit) for name, split in splits.items()}
+        splits = {name: _resized(split, settings.size, settings.fit) for name, split in splits.items()}
     for missing, fraction in (("test", settings.test_fraction), ("val", settings.val_fraction)):
         if missing not in splits:
             splits["train"], splits[missing] = _split_off(splits["train"], missing, fraction, settings)
@@ -60,6 +63,8 @@ def prepare(settings: DatasetSettings, root: Path = Path()) -> tuple[dict[str, S
             splits["val"], _ = take(splits["val"], quota, settings.seed)
     splits["train"] = _reduced(splits["train"], raw.classes, settings)
     splits, notes = _without_duplicates(splits, settings)
+    if "test" not in raw.splits and "val" in raw.splits:
+        notes = (f"the source has no test split: {len(splits['test'])} images of train became it", *notes)
     raw = Raw({name: splits[name] for name in SPLITS}, raw.classes, raw.source, (*raw.notes, *notes))
     check(raw)
     return raw.splits, make_info(name, raw)
@@ -70,7 +75,7 @@ def _read(settings: DatasetSettings, folder: Path) -> tuple[str, Raw]:
     if settings.npz is not None:
         return Path(settings.npz).stem, read_npz(settings, folder)
     if settings.folder is not None:
-        return Path(settings.folder).name, read_folder(settings, folder)
+        return Path(os.path.normpath(folder / settings.folder)).name or "images", read_folder(settings, folder)
     assert settings.name is not None  # the settings' own check
     if settings.name in DATASETS:
         return settings.name, DATASETS[settings.name](settings, folder)
@@ -79,6 +84,17 @@ def _read(settings: DatasetSettings, folder: Path) -> tuple[str, Raw]:
         raise DataError(f"dataset.name: {settings.name} gave a {type(arrays).__name__}; must be a dict of arrays: {LAYOUT}")
     arrays = {key: np.asarray(value) for key, value in arrays.items()}
     return settings.name.replace(":", "."), from_arrays(arrays, f"dataset.name: {settings.name}", settings.name)
+
+
+def _resized(split: Split, size: tuple[int, int], fit: str) -> Split:
+    """Resize all images of a split to (height, width); any number of channels."""
+    if split.images.shape[2:] == size:
+        return split
+    images = np.empty((*split.images.shape[:2], *size), np.uint8)
+    for i, image in enumerate(split.images):
+        for channel, pixels in enumerate(image):  # Pillow resizes channels each by itself too
+            images[i, channel] = np.asarray(resize(Image.fromarray(pixels), size, fit))
+    return Split(images, split.labels)
 
 
 def _split_off(train: Split, name: str, fraction: float, settings: DatasetSettings) -> tuple[Split, Split]:

@@ -22,6 +22,9 @@ class DatasetSettings(Section):
     folder: str | None = None
     """A folder of pictures, relative to `root` (or an absolute path): train, val and test folders of class folders,
     or class folders alone."""
+    layout: Literal["auto", "classes", "splits"] = "auto"
+    """Outermost folders in `folder`: classes, or splits with the classes inside; auto: as their names tell, and refused
+    where they do not."""
     root: str = "data/raw"
     """The folder of your own data, relative to the workspace. DVC watches it: a change there makes `prepare` run again."""
     download: bool = False
