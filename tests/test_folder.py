@@ -1,7 +1,9 @@
 """A folder of pictures: every layout, any sizes and kinds, and one report of all that cannot be used."""
 
+import os
 import re
 import struct
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -192,6 +194,56 @@ def test_folders_that_cannot_be_a_data_set(tmp_path: Path) -> None:
     refused("train has 3 classes and test 2; only one of them has 'emu'")
     (tmp_path / "own/test/emu").mkdir()
     refused("classes without images: test has none of 'emu'")
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_name_that_is_not_utf8_is_refused_with_the_command_that_renames_it(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "cat")
+    (tmp_path / "own/cat").rename(os.fsdecode(os.fsencode(tmp_path) + b"/own/le \xe7a's"))
+    filled(tmp_path, "cat")
+    with pytest.raises(
+        DataError, match=re.escape('the name of class folder "le ça\'s" is not in UTF-8; rename it: mv ')
+    ) as caught:
+        prepare(settings)
+    str(caught.value).encode()  # it can be printed
+    subprocess.run(["bash", "-c", str(caught.value).partition("rename it: ")[2]], check=True)
+    assert prepare(settings)[1].classes == ("cat", "le ça's")
+
+
+def test_a_file_name_that_is_not_utf8_can_be_used_and_named(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path)
+    (tmp_path / "own/cat/0.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/own/cat/\xe7a.png"))
+    assert sum(prepare(settings)[1].counts["train"]) == 12
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/own/cat/l\xe0\n.txt")).write_text("no picture")
+    with pytest.raises(DataError, match=re.escape(r"cat/là\n.txt (not an image)")):
+        prepare(settings)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("cat", "two\nlines"), r"class 'two\\nlines': its name holds control characters; rename it"),
+        (("cat", "bell\x07"), r"class 'bell\\x07': its name holds control characters; rename it"),
+        (("cat", "dog "), "class 'dog ': its name is empty, or begins or ends with a space; rename it"),
+        (
+            ("Cat", "cat"),
+            "class names 'Cat' and 'cat' are the same but for case, spaces or the form of accents; rename one, or",
+        ),
+        (("e\u0301", "\u00e9"), r"class names 'e\u0301' and '\xe9' are the same but for case, spaces or the form of accents"),
+    ],
+)
+def test_class_names_that_would_fail_later_are_refused(names: tuple[str, str], words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape(words)) as caught:
+        prepare(filled(tmp_path, *names))
+    assert "\n" not in str(caught.value)
+
+
+def test_class_names_that_differ_between_splits_in_what_cannot_be_seen(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "train/{cat,e\u0301}", "test/{cat,\u00e9}")
+    with pytest.raises(DataError, match=re.escape(r"train and test: class names 'e\u0301' and '\xe9' are the same but")):
+        prepare(settings)
 
 
 # --- layouts ----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from augsearch.data.names import check_class_names
 from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import SPLITS, Raw, Split
 from augsearch.errors import DataError
@@ -53,7 +54,8 @@ def from_arrays(arrays: Arrays, origin: str, source: str) -> Raw:
         raise DataError(f"{origin}: images differ in shape (channels, height, width): {shapes}")
     highest = max(int(split.labels.max(initial=0)) for split in splits.values())
     if "classes" in arrays:
-        classes = tuple(str(name) for name in arrays["classes"].reshape(-1))
+        classes = tuple(str(name) for name in arrays["classes"].reshape(-1).astype(str))  # bytes too become text
+        check_class_names(classes, f"{origin}: classes")
         if highest >= len(classes):
             raise DataError(f"{origin}: a label is {highest}; must be 0 to {len(classes) - 1}, as `classes` has {len(classes)}")
         return Raw(splits, classes, source)

@@ -31,9 +31,9 @@ def check_class_names(names: Sequence[str], origin: str) -> None:
             raise DataError(f"{origin}: class {shown(name)!r}: its name holds control characters; rename it")
         if name != name.strip() or not name:
             raise DataError(f"{origin}: class {name!r}: its name is empty, or begins or ends with a space; rename it")
-        other = known.setdefault(_folded(name), name)
-        if other is not name:
-            raise DataError(f"{origin}: {hard_to_tell(other, name)}; rename one, or merge them")
+        if _folded(name) in known:
+            raise DataError(f"{origin}: {hard_to_tell(known[_folded(name)], name)}; rename one, or merge them")
+        known[_folded(name)] = name
 
 
 def check_folder_name(folder: Path, origin: str) -> None:
@@ -58,6 +58,8 @@ def alike(first: str, second: str) -> bool:
 
 def hard_to_tell(first: str, second: str) -> str:
     """Describe two class names that are alike, with whatever tells them apart made visible."""
+    if first == second:
+        return f"two classes are called {first!r}"
     return f"class names {first!a} and {second!a} are the same but for case, spaces or the form of accents"
 
 
