@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from pydantic import ValidationError
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, STL10
 
@@ -13,7 +15,7 @@ from augsearch.data.prepare import DATASETS, SPLITS, Raw, prepare
 from augsearch.data.prepared import load_info, load_split, save
 from augsearch.data.published import PUBLISHED
 from augsearch.errors import DataError, SettingsError
-from augsearch.settings import DatasetSettings
+from augsearch.settings import DatasetSettings, load
 
 
 def test_digits_are_fixed() -> None:
@@ -185,13 +187,41 @@ def test_smaller_training_splits(monkeypatch: pytest.MonkeyPatch, changes: dict[
     [
         ({"train_size": 300}, "dataset.train_size: 300; must be at least 10, .* at most the 200 there are"),
         ({"val_size": 9}, "dataset.val_size: 9; must be at least 10"),
-        ({"counts": {"11": 3}}, "dataset.counts: '11' is no class; there are 0, 1"),
+        ({"counts": {"11": 3}}, "dataset.counts: '11' is no class, did you mean '1'\\?; there are 0, 1"),
         ({"counts": {"1": 21}}, "dataset.counts: 1: 21; must be at most the 20 there are"),
     ],
 )
 def test_sizes_that_cannot_be_had(changes: dict[str, object], words: str) -> None:
     with pytest.raises(DataError, match=words):
         prepare(DatasetSettings(name="digits").model_copy(update=changes))
+
+
+def test_counts_take_class_names_as_yaml_writes_them(tmp_path: Path) -> None:
+    """`no`, `yes` and `00014` are names, though YAML 1.1 has a truth value or a number for each."""
+    for label in ("no", "yes", "00014"):
+        (tmp_path / "own" / label).mkdir(parents=True)
+        for i in range(8):
+            pixels = np.random.default_rng(int(label == "no") * 100 + len(label) * 10 + i).integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "own" / label / f"{i}.png")
+    params = tmp_path / "params.yaml"
+    params.write_text("dataset:\n  folder: own\n  root: .\n  counts: {no: 2, yes: 3, 00014: 4}\n")
+    _, info = prepare(load(params).dataset, tmp_path)
+    assert dict(zip(info.classes, info.counts["train"])) == {"00014": 4, "no": 2, "yes": 3}
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({False: 20}, "False is a bool; must be a class's name as text, such as 'no'"),
+        ({1.0: 20}, "1.0 is a float; must be a class's name as text"),
+        ({1: 20, "1": 30}, "names a class twice, as text and as a number"),
+        ({"cat": 0}, "class 'cat' has 0; must be at least 1"),
+        ({"cat": True}, "valid integer"),
+    ],
+)
+def test_counts_that_name_no_class(counts: dict[object, int], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        DatasetSettings(name="digits", counts=counts)
 
 
 def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path) -> None:

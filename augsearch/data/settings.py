@@ -71,7 +71,14 @@ class DatasetSettings(Section):
     @field_validator("counts", mode="before")
     @classmethod
     def _class_names(cls, counts: Any) -> Any:
-        return {str(name): count for name, count in counts.items()} if isinstance(counts, dict) else counts
+        if not isinstance(counts, dict):
+            return counts
+        for name in counts:
+            if isinstance(name, bool) or not isinstance(name, str | int):
+                raise ValueError(f"{name!r} is a {type(name).__name__}; must be a class's name as text, such as 'no'")
+        if len({str(name) for name in counts}) < len(counts):
+            raise ValueError("names a class twice, as text and as a number")
+        return {str(name): count for name, count in counts.items()}
 
     @field_validator("counts")
     @classmethod

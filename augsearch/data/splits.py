@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from augsearch.errors import DataError
+from augsearch.section import nearest
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -117,7 +118,7 @@ def named_counts(counts: Counts, classes: tuple[str, ...], wanted: dict[str, int
     quota = counts.copy()
     for name, number in wanted.items():
         if name not in classes:
-            raise DataError(f"dataset.counts: {name!r} is no class; there are {', '.join(classes)}")
+            raise DataError(f"dataset.counts: {name!r} is no class{nearest(name, classes)}; there are {', '.join(classes)}")
         if number > counts[classes.index(name)]:
             raise DataError(f"dataset.counts: {name}: {number}; must be at most the {counts[classes.index(name)]} there are")
         quota[classes.index(name)] = number
