@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -107,28 +108,127 @@ def test_gray_pictures_have_one_channel_whatever_their_files_say(tmp_path: Path)
     assert prepare(settings.model_copy(update={"grayscale": True}))[1].channels == 1
 
 
-def test_a_photo_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
-    settings = class_folders(tmp_path).model_copy(update={"size": (8, 8)})
-    pixels = np.zeros((8, 8, 3), np.uint8)
-    pixels[0] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera's top is at the right
-    for i in range(10):
-        Image.fromarray(pixels).save(tmp_path / "own/cat" / f"{i}.png", exif=exif)
+def exif(orientation: int | bytes) -> bytes:
+    """EXIF with that orientation, as a number or, wrongly, as text."""
+    entry = (
+        (3, 1, orientation, 0) if isinstance(orientation, int) else (2, len(orientation), *struct.unpack("<HH", orientation))
+    )
+    return b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, *entry, 0)
+
+
+TOP = np.zeros((8, 12, 3), np.uint8)
+TOP[0] = 255  # a line of white at the top
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_a_photo_that_lies_on_its_side_is_turned(suffix: str, tmp_path: Path) -> None:
+    settings = DatasetSettings(folder="own", root=str(tmp_path))
+    for label in ("cat", "dog"):
+        (tmp_path / "own" / label).mkdir(parents=True)
+        for i in range(3):
+            options = {"tiffinfo": {0x0112: 6}} if suffix == "tif" else {"exif": exif(6)}
+            Image.fromarray(TOP).save(tmp_path / "own" / label / f"{i}.{suffix}", **options)
     image = prepare(settings)[0]["train"].images[0, 0]
-    assert (image[:, -1] == 255).all()
-    assert (image[:, :-1] == 0).all()
+    assert image.shape == (12, 8)  # the camera's top is at the right
+    assert image[:, -1].min() > 200
+    assert image[:, :-2].max() < 100
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 300, b"6\0\0\0", b"up\0\0"])
+def test_an_orientation_that_means_nothing_is_ignored(orientation: int | bytes, tmp_path: Path) -> None:
+    settings = class_folders(tmp_path, 6)
+    for file in (tmp_path / "own/cat").iterdir():
+        Image.fromarray(TOP[:, :8]).save(file, exif=exif(orientation))
+    splits, info = prepare(settings)
+    assert sum(sum(counts) for counts in info.counts.values()) == 12
+    assert (splits["train"].images[0, 0, 0] == 255).all()
+
+
+def sixteen_bit_color(path: Path) -> None:
+    """A PNG with two bytes for each color, which Pillow cannot write."""
+    rows = b"".join(b"\0" + RNG.integers(1500, 4000, (8, 3)).astype(">u2").tobytes() for _ in range(8))
+    path.write_bytes(png(struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0), rows))
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(picture(path, 64, 64).read_bytes()[:900])
+
+
+def frames(path: Path, **options: object) -> None:
+    first, second = (Image.fromarray(RNG.integers(0, 256, (8, 8, 3), np.uint8)) for _ in range(2))
+    first.save(path, save_all=True, append_images=[second], **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "words"),
+    [
+        ("a.gif", frames, "2 frames or pages; must be one picture"),
+        ("a.tif", frames, "2 frames or pages; must be one picture"),
+        ("a.png", frames, "2 frames or pages; must be one picture"),
+        ("a.webp", frames, "2 frames or pages; must be one picture"),
+        ("a.png", sixteen_bit_color, "16 bits for each color, which are not read; convert it to 8"),
+        ("a.tif", lambda path: Image.frombytes("LAB", (8, 8), bytes(192)).save(path), "pixels of kind LAB, which are not read"),
+        ("a.jpg", lambda path: path.touch(), "empty"),
+        ("a.heic", lambda path: path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(100)), "not a readable BMP, GIF, JPEG"),
+        ("a.bmp", torn, "broken: image file is truncated"),
+        ("a.gif", torn, "broken: image file is truncated"),
+    ],
+)
+def test_a_file_that_would_give_other_pixels_is_named(
+    name: str, write: Callable[[Path], object], words: str, tmp_path: Path
+) -> None:
+    settings = class_folders(tmp_path).model_copy(update={"size": (8, 8)})
+    write(tmp_path / "own/cat" / name)
+    with pytest.raises(DataError, match=re.escape(f"cat/{name} ({words}")):
+        prepare(settings)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "PA", "CMYK", "YCbCr"])
+def test_every_kind_of_pixel_gives_what_is_seen(mode: str, tmp_path: Path) -> None:
+    """White above black, in each of Pillow's modes."""
+    settings = class_folders(tmp_path, 6)
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:4] = 255
+    for i, file in enumerate((tmp_path / "own/cat").iterdir()):
+        pixels[7, :3] = np.array([i & 4, i & 2, i & 1])[:, None] > 0  # no two alike
+        pixels[7] *= 255
+        suffix = ".tif" if mode in ("CMYK", "YCbCr", "PA") else ".png"
+        file.unlink()
+        image = Image.fromarray(pixels)
+        (image.convert("P").convert("PA") if mode == "PA" else image.convert(mode)).save(file.with_suffix(suffix))
+    splits, info = prepare(settings)
+    seen = splits["train"].images[splits["train"].labels == 0]
+    assert seen[:, :, :4].min() > 250 and seen[:, :, 4:7].max() < 5
+    assert info.notes == ()
+
+
+def test_a_camera_s_jpeg_with_a_preview_inside_is_one_picture(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path, 6)
+    frames(tmp_path / "own/cat/photo.jpg", format="MPO")
+    assert sum(sum(counts) for counts in prepare(settings)[1].counts.values()) == 13
+
+
+def test_transparent_pixels_are_noted(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path, 6)
+    for i, alpha in enumerate((255, 255, 254)):
+        Image.new("RGBA", (8, 8), (i, 9, 9, alpha)).save(tmp_path / "own/cat" / f"clear{i}.png")
+    Image.open(tmp_path / "own/dog/0.png").quantize(9).save(tmp_path / "own/dog/palette.png", transparency=3)
+    _, info = prepare(settings)
+    assert info.notes == (
+        "pictures with transparent pixels: 2, such as cat/clear2.png; transparency is dropped, and what lay under it is seen",
+    )
+
+
+def png(head: bytes, rows: bytes) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def bomb(path: Path) -> None:
     """A PNG of a hundred bytes whose header promises 60,000 x 60,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    path.write_bytes(png(struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0), bytes(100)))
 
 
 def with_bad_files(root: Path) -> DatasetSettings:
@@ -152,7 +252,7 @@ def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None
         prepare(with_bad_files(tmp_path))
     said = str(caught.value)
     for words in (
-        "cat/a notes.txt (not an image)",
+        "cat/a notes.txt (not a readable BMP, GIF, JPEG, PNG, PPM, TIFF or WebP image)",
         "cat/b empty.png (empty)",
         "cat/c torn.jpg (broken: image file is truncated",
         "cat/d bomb.png (huge: more than 64 million pixels)",
@@ -217,7 +317,7 @@ def test_a_file_name_that_is_not_utf8_can_be_used_and_named(tmp_path: Path) -> N
     (tmp_path / "own/cat/0.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/own/cat/\xe7a.png"))
     assert sum(prepare(settings)[1].counts["train"]) == 12
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/own/cat/l\xe0\n.txt")).write_text("no picture")
-    with pytest.raises(DataError, match=re.escape(r"cat/là\n.txt (not an image)")):
+    with pytest.raises(DataError, match=re.escape(r"cat/là\n.txt (not a readable BMP, ")):
         prepare(settings)
 
 

@@ -63,14 +63,18 @@ def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
     _add_strays(layout, root, problems)
     listed = {split: _listed(folder, classes, root, problems) for split, folder in layout.items()}
     size = _common_size(listed, settings, root, problems)
-    splits = {split: _decoded(pictures, size, settings, problems) for split, pictures in listed.items()}
+    transparent: list[Path] = []
+    splits = {split: _decoded(pictures, size, settings, problems, transparent) for split, pictures in listed.items()}
     if problems.lines and settings.bad_files == "refuse":
         raise DataError(
             f"dataset.folder: {shown(root)}: {len(problems.lines)} files cannot be used: {problems}; "
             "remove or mend them, or set dataset.bad_files: skip"
         )
-    notes = (f"{len(problems.lines)} files were skipped: {problems}",) if problems.lines else ()
-    return Raw(_gray_or_color(splits, settings), classes, str(settings.folder), notes)
+    notes = [f"{len(problems.lines)} files were skipped: {problems}"] if problems.lines else []
+    if transparent:
+        named = f"pictures with transparent pixels: {len(transparent)}, such as {shown(transparent[0].relative_to(root))}"
+        notes.append(f"{named}; transparency is dropped, and what lay under it is seen")
+    return Raw(_gray_or_color(splits, settings), classes, str(settings.folder), tuple(notes))
 
 
 def _classes(layout: Layout, root: Path) -> tuple[str, ...]:
@@ -160,16 +164,26 @@ def _common_size(
     )
 
 
-def _decoded(pictures: list[_Picture], size: tuple[int, int], settings: DatasetSettings, problems: _Problems) -> Split:
+def _decoded(
+    pictures: list[_Picture],
+    size: tuple[int, int],
+    settings: DatasetSettings,
+    problems: _Problems,
+    transparent: list[Path],
+) -> Split:
+    """Decode the pictures of a split; those that cannot be and those with transparent pixels are added to the lists."""
     gray = settings.grayscale if settings.grayscale is not None else all(picture.header.gray for picture in pictures)
     images = np.empty((len(pictures), 1 if gray else 3, *size), np.uint8)
     good = np.zeros(len(pictures), bool)
     for i, picture in enumerate(pictures):
         try:
-            images[i] = read_pixels(picture.path, size, settings.fit, gray)
-            good[i] = True
+            decoded = read_pixels(picture.path, size, settings.fit, gray)
         except UnusableError as why:
             problems.add(picture.path, why)
+            continue
+        images[i], good[i] = decoded.pixels, True
+        if decoded.transparent:
+            transparent.append(picture.path)
     return Split(images, np.array([picture.label for picture in pictures], np.int64)).where(good)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,20 @@ from augsearch.data.settings import MIN_SIDE
 MAX_PIXELS = 64_000_000
 """A header that claims more is taken for a decompression bomb, and not decoded."""
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does
-_GRAY_MODES = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
+_WIDE = ("I;16", "I;16L", "I;16B", "I;16N")
+_GRAY_MODES = ("1", "L", "LA", *_WIDE)
+_COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = [_TURNS[orientation] for orientation in (5, 6, 7, 8)]
 
 
 class UnusableError(Exception):
@@ -31,53 +46,50 @@ class Header:
     gray: bool
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A picture's pixels."""
+
+    pixels: NDArray[np.uint8]
+    """(C, H, W)"""
+    transparent: bool
+    """Some pixels are transparent; their colors are the file's, which nobody sees."""
+
+
 def read_header(path: Path) -> Header:
     """Read a picture's header.
 
     Raises:
-        UnusableError: no picture, or one that is empty, huge, tiny, broken or of pixels that are not read.
+        UnusableError: no picture, or one that is empty, huge, tiny, broken, of several frames or of pixels that are not read.
     """
-    try:
-        if not path.is_file():
-            raise UnusableError("not a file" if path.exists() else "a link to nothing")
-        if path.stat().st_size == 0:
-            raise UnusableError("empty")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's own, larger limit; ours follows
-            with Image.open(path, formats=_FORMATS) as image:
-                width, height = image.size
-                turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation: lying on its side
-                mode = image.mode
-    except UnusableError:
-        raise
-    except UnidentifiedImageError:
-        raise UnusableError("not an image") from None
-    except Image.DecompressionBombError:
-        raise UnusableError(f"huge: more than {MAX_PIXELS // 10**6} million pixels") from None
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
-        raise UnusableError(f"broken: {_short(error)}") from None
-    _check(width, height, mode)
-    return Header((width, height) if turned else (height, width), mode in _GRAY_MODES)
+    if not path.is_file():
+        raise UnusableError("not a file" if path.exists() else "a link to nothing")
+    if path.stat().st_size == 0:
+        raise UnusableError("empty")
+    with _opened(path) as image:
+        width, height = image.size
+        _check(image)
+        if width != height and _turn(image) in _ON_ITS_SIDE:
+            width, height = height, width
+        return Header((height, width), image.mode in _GRAY_MODES)
 
 
-def read_pixels(path: Path, size: tuple[int, int], fit: str, gray: bool) -> NDArray[np.uint8]:
-    """Decode a picture and resize it to (height, width): (C, H, W) uint8.
+def read_pixels(path: Path, size: tuple[int, int], fit: str, gray: bool) -> Decoded:
+    """Decode a picture, turn it as its EXIF says, and resize it to (height, width).
 
     Raises:
         UnusableError: the file is broken, as is seen only now.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # palettes with transparency and odd metadata: the pixels are read all the same
-            with Image.open(path, formats=_FORMATS) as opened:
-                image: Image.Image = opened
-                if image.mode.startswith("I;16"):
-                    image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-                image = resize(ImageOps.exif_transpose(image).convert("L" if gray else "RGB"), size, fit)
-    except Exception as error:  # as above
-        raise UnusableError(f"broken: {_short(error)}") from None
+    with _opened(path) as opened:
+        image: Image.Image = opened
+        transparent = _is_transparent(image)
+        if image.mode in _WIDE:
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        turn = _turn(opened)
+        image = image.convert("L" if gray else "RGB")
+        image = resize(image if turn is None else image.transpose(turn), size, fit)
     pixels = np.asarray(image)
-    return pixels[None] if gray else pixels.transpose(2, 0, 1)
+    return Decoded(pixels[None] if gray else pixels.transpose(2, 0, 1), transparent)
 
 
 def resize(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
@@ -90,14 +102,55 @@ def resize(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
     return ImageOps.fit(image, target, Image.Resampling.BICUBIC)
 
 
-def _check(width: int, height: int, mode: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise UnusableError(f"huge: more than {MAX_PIXELS // 10**6} million pixels")
-    if min(width, height) < MIN_SIDE:
-        raise UnusableError(f"{width}x{height} pixels, at least {MIN_SIDE} each way")
-    if mode in ("I", "F"):
-        raise UnusableError(f"pixels of kind {mode}; must have 8 or 16 bits")
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; whatever Pillow raises while it is open becomes an UnusableError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # palettes with transparency, odd metadata, Pillow's own larger limit
+            with Image.open(path, formats=_FORMATS) as image:
+                yield image
+    except UnusableError:
+        raise
+    except UnidentifiedImageError:
+        raise UnusableError("not a readable BMP, GIF, JPEG, PNG, PPM, TIFF or WebP image") from None
+    except Image.DecompressionBombError:
+        raise UnusableError(_HUGE) from None
+    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
+        raise UnusableError(f"broken: {' '.join(str(error).split())[:80] or type(error).__name__}") from None
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:80] or type(error).__name__
+_HUGE = f"huge: more than {MAX_PIXELS // 10**6} million pixels"
+
+
+def _check(image: Image.Image) -> None:
+    """Check what can be known of a picture without decoding it."""
+    if image.width * image.height > MAX_PIXELS:
+        raise UnusableError(_HUGE)
+    if min(image.size) < MIN_SIDE:
+        raise UnusableError(f"{image.width}x{image.height} pixels, at least {MIN_SIDE} each way")
+    if image.mode not in _GRAY_MODES + _COLOR_MODES:
+        raise UnusableError(f"pixels of kind {image.mode}, which are not read")
+    if image.mode not in _WIDE and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+        raise UnusableError("16 bits for each color, which are not read; convert it to 8")
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a camera's MPO holds the photo, then previews
+    if frames > 1:
+        raise UnusableError(f"{frames} frames or pages; must be one picture")
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Find how the EXIF orientation turns a picture; None where it says nothing, or nothing that means anything."""
+    if image.format == "TIFF":
+        return None  # Pillow turns these itself, their size included
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # broken metadata do not make a broken picture
+        return None
+    return _TURNS.get(orientation) if isinstance(orientation, int) else None
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    if not image.has_transparency_data or image.mode in _WIDE:
+        return False
+    lowest = image.convert("RGBA").getchannel("A").getextrema()[0]
+    return isinstance(lowest, int | float) and lowest < 255
