@@ -72,7 +72,15 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"test_images": None}, "no test_images; it holds"),
-        ({"train_images": np.zeros((40, 28, 20), np.float32)}, "train_images is float32"),
+        (
+            {"train_images": np.zeros((40, 28, 20), np.float32)},
+            "images differ in type: train float32, val uint8, test uint8",
+        ),
+        (
+            {"train_images": np.zeros((40, 28, 20), complex)},
+            "train_images is complex128 .40, 28, 20.; must be numbers",
+        ),
+        ({"train_images": np.full((40, 28, 20), np.nan)}, "train_images holds values that are infinite or not a number"),
         ({"train_labels": np.zeros(39, np.uint8)}, "train_labels: uint8 \\(39,\\); must be one class"),
         ({"val_images": np.zeros((20, 28, 28), np.uint8)}, "images differ in shape"),
         ({"train_labels": -np.ones(40, np.int64)}, "one class >= 0"),

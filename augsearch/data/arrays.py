@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from augsearch.data.names import check_class_names
 from augsearch.data.settings import DatasetSettings
-from augsearch.data.splits import SPLITS, Raw, Split
+from augsearch.data.splits import SPLITS, Raw, Split, pieces
 from augsearch.errors import DataError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -38,7 +38,7 @@ def from_arrays(arrays: Arrays, origin: str, source: str) -> Raw:
     """Make splits from arrays in MedMNIST's layout.
 
     Args:
-        arrays: images (N, H, W) or (N, H, W, C) uint8, labels (N,) or (N, 1), and perhaps `classes`, their names.
+        arrays: images (N, H, W) or (N, H, W, C) of numbers, labels (N,) or (N, 1), and perhaps `classes`, their names.
         origin: what an error begins with.
         source: where the data come from, for DatasetInfo.
 
@@ -52,6 +52,10 @@ def from_arrays(arrays: Arrays, origin: str, source: str) -> Raw:
     shapes = {name: split.images.shape[1:] for name, split in splits.items()}
     if len(set(shapes.values())) > 1:
         raise DataError(f"{origin}: images differ in shape (channels, height, width): {shapes}")
+    types = {name: split.images.dtype for name, split in splits.items()}
+    if len(set(types.values())) > 1:
+        listed = ", ".join(f"{name} {dtype}" for name, dtype in types.items())
+        raise DataError(f"{origin}: images differ in type: {listed}; one scale must hold for all")
     highest = max(int(split.labels.max(initial=0)) for split in splits.values())
     if "classes" in arrays:
         classes = tuple(str(name) for name in arrays["classes"].reshape(-1).astype(str))  # bytes too become text
@@ -66,8 +70,10 @@ def from_arrays(arrays: Arrays, origin: str, source: str) -> Raw:
 
 def _split(arrays: Arrays, name: str, origin: str) -> Split:
     images, labels = arrays[f"{name}_images"], arrays.get(f"{name}_labels")
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(f"{origin}: {name}_images is {images.dtype} {images.shape}; must be uint8 (N, H, W) or (N, H, W, C)")
+    if images.dtype.kind not in "uifb" or images.ndim not in (3, 4):
+        raise DataError(f"{origin}: {name}_images is {images.dtype} {images.shape}; must be numbers (N, H, W) or (N, H, W, C)")
+    if images.dtype.kind == "f" and not all(np.isfinite(piece).all() for piece in pieces(images)):
+        raise DataError(f"{origin}: {name}_images holds values that are infinite or not a number")
     if labels is None or labels.size != len(images) or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         actual = "missing" if labels is None else f"{labels.dtype} {labels.shape}"
         raise DataError(f"{origin}: {name}_labels: {actual}; must be one class >= 0 for each of {len(images)} images")

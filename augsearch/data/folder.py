@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,19 +32,50 @@ class _Picture:
     header: Header
 
 
-class _Problems:
-    """Files that cannot be used, and why."""
+class _Report:
+    """What is to be said about files: those that cannot be used, and why; those with transparent pixels."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.lines: list[str] = []
+        self.problems: list[str] = []
+        self._transparent: list[Path] = []
+
+    def name(self, path: Path) -> str:
+        """Name a file for people, relative to the data set's folder."""
+        return shown(path.relative_to(self._root))
 
     def add(self, path: Path, why: object) -> None:
-        self.lines.append(f"{shown(path.relative_to(self._root))} ({why})")
+        """Add a file that cannot be used."""
+        self.problems.append(f"{self.name(path)} ({why})")
 
-    def __str__(self) -> str:
-        more = f" and {len(self.lines) - _NAMED} more" if len(self.lines) > _NAMED else ""
-        return ", ".join(self.lines[:_NAMED]) + more
+    def add_transparent(self, path: Path) -> None:
+        """Add a file with transparent pixels."""
+        self._transparent.append(path)
+
+    def error(self, problem: str) -> DataError:
+        """Make an error that names the data set's folder."""
+        return DataError(f"dataset.folder: {shown(self._root)}: {problem}")
+
+    def check(self) -> None:
+        """Raise a DataError that names every file that cannot be used."""
+        if self.problems:
+            listed = f"{len(self.problems)} files cannot be used: {self.listed}"
+            raise self.error(f"{listed}; remove or mend them, or set dataset.bad_files: skip")
+
+    @property
+    def listed(self) -> str:
+        """The files that cannot be used; of very many, the first."""
+        more = f" and {len(self.problems) - _NAMED} more" if len(self.problems) > _NAMED else ""
+        return ", ".join(self.problems[:_NAMED]) + more
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for DatasetInfo."""
+        notes = [f"{len(self.problems)} files were skipped: {self.listed}"] if self.problems else []
+        if self._transparent:
+            named = f"pictures with transparent pixels: {len(self._transparent)}, such as {self.name(self._transparent[0])}"
+            notes.append(f"{named}; transparency is dropped, and what lay under it is seen")
+        return tuple(notes)
 
 
 def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
@@ -51,30 +83,23 @@ def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
 
     Raises:
         DataError: no such folder, a layout that cannot be told, classes that differ between splits, sizes that differ while
-            none is set, or files that cannot be used while `bad_files` is "refuse": all of them in the one line.
+            none is set, pixel values of several kinds, or files that cannot be used while `bad_files` is "refuse": all of
+            them in the one line.
     """
     assert settings.folder is not None
     root = folder / settings.folder
+    report = _Report(root)
     if not root.is_dir():
-        raise DataError(f"dataset.folder: {shown(root)}: no such folder")
+        raise report.error("no such folder")
     layout = find_layout(root, settings.layout, nested=False)
     classes = _classes(layout, root)
-    problems = _Problems(root)
-    _add_strays(layout, root, problems)
-    listed = {split: _listed(folder, classes, root, problems) for split, folder in layout.items()}
-    size = _common_size(listed, settings, root, problems)
-    transparent: list[Path] = []
-    splits = {split: _decoded(pictures, size, settings, problems, transparent) for split, pictures in listed.items()}
-    if problems.lines and settings.bad_files == "refuse":
-        raise DataError(
-            f"dataset.folder: {shown(root)}: {len(problems.lines)} files cannot be used: {problems}; "
-            "remove or mend them, or set dataset.bad_files: skip"
-        )
-    notes = [f"{len(problems.lines)} files were skipped: {problems}"] if problems.lines else []
-    if transparent:
-        named = f"pictures with transparent pixels: {len(transparent)}, such as {shown(transparent[0].relative_to(root))}"
-        notes.append(f"{named}; transparency is dropped, and what lay under it is seen")
-    return Raw(_gray_or_color(splits, settings), classes, str(settings.folder), tuple(notes))
+    _add_strays(layout, root, report)
+    listed = {split: _listed(folder, classes, root, report) for split, folder in layout.items()}
+    size, dtype = _common_size(listed, settings, report), _common_type(listed, report)
+    splits = {split: _decoded(pictures, size, dtype, settings, report) for split, pictures in listed.items()}
+    if settings.bad_files == "refuse":
+        report.check()
+    return Raw(_gray_or_color(splits, settings.grayscale), classes, str(settings.folder), report.notes)
 
 
 def _classes(layout: Layout, root: Path) -> tuple[str, ...]:
@@ -108,95 +133,101 @@ def _check_same(split: str, names: list[str], classes: list[str], root: Path) ->
         )
 
 
-def _add_strays(layout: Layout, root: Path, problems: _Problems) -> None:
-    """Add the pictures that lie beside the class folders, and so in no class."""
+def _add_strays(layout: Layout, root: Path, report: _Report) -> None:
+    """Report the pictures that lie beside the class folders, and so in no class."""
     for folder in dict.fromkeys((root, *layout.values())):
         for path in pictures_in(folder):
-            problems.add(path, "in no class's folder")
+            report.add(path, "in no class's folder")
 
 
-def _listed(folder: Path, classes: tuple[str, ...], root: Path, problems: _Problems) -> list[_Picture]:
+def _listed(folder: Path, classes: tuple[str, ...], root: Path, report: _Report) -> list[_Picture]:
     """List the pictures of a split by class and name, from their headers alone."""
     pictures = []
     for label, name in enumerate(classes):
-        for path in _files(folder / name, root, problems):
+        for path in _files(folder / name, root, report):
             try:
                 pictures.append(_Picture(path, label, read_header(path)))
             except UnusableError as why:
-                problems.add(path, why)
+                report.add(path, why)
     return pictures
 
 
-def _files(folder: Path, root: Path, problems: _Problems) -> list[Path]:
+def _files(folder: Path, root: Path, report: _Report) -> list[Path]:
     """List every file below a class's folder that lies, after following links, inside the root."""
     if folder.is_symlink():
-        problems.add(folder, "a link to a folder, which is not followed")
+        report.add(folder, "a link to a folder, which is not followed")
         return []
     inside, found = root.resolve(), []
-    for where, folders, files in os.walk(folder, onerror=lambda error: problems.add(Path(error.filename), error.strerror)):
+    for where, folders, files in os.walk(folder, onerror=lambda error: report.add(Path(error.filename), error.strerror)):
         folders[:] = [name for name in folders if is_visible(name)]
         for name in [name for name in folders if (Path(where) / name).is_symlink()]:
-            problems.add(Path(where) / name, "a link to a folder, which is not followed")
+            report.add(Path(where) / name, "a link to a folder, which is not followed")
         for path in (Path(where) / name for name in files if is_visible(name)):
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                problems.add(path, "a link that leads out of the folder")
+                report.add(path, "a link that leads out of the folder")
             else:
                 found.append(path)
     return sorted(found)
 
 
-def _common_size(
-    listed: dict[str, list[_Picture]], settings: DatasetSettings, root: Path, problems: _Problems
-) -> tuple[int, int]:
+def _common_size(listed: dict[str, list[_Picture]], settings: DatasetSettings, report: _Report) -> tuple[int, int]:
     """Find height and width of the packed images: the setting, or what every picture has."""
+    sizes = {picture.header.size: picture.path for pictures in listed.values() for picture in pictures}
+    if not sizes:
+        raise report.error("no usable image" + (f"; {report.listed}" if report.problems else ""))
     if settings.size is not None:
         return settings.size
-    sizes = {picture.header.size: picture.path for pictures in listed.values() for picture in pictures}
     if len(sizes) == 1:
         return next(iter(sizes))
-    if not sizes:
-        listed_problems = f"; {problems}" if problems.lines else ""
-        raise DataError(f"dataset.folder: {shown(root)}: no usable image{listed_problems}")
-    named = ", ".join(f"{h}x{w} ({shown(path.relative_to(root))})" for (h, w), path in sorted(sizes.items())[:2])
-    raise DataError(
-        f"dataset.folder: {shown(root)}: images have {len(sizes)} sizes, such as {named}; set dataset.size: a side or "
-        "[height, width]"
-    )
+    named = ", ".join(f"{h}x{w} ({report.name(path)})" for (h, w), path in sorted(sizes.items())[:2])
+    raise report.error(f"images have {len(sizes)} sizes, such as {named}; set dataset.size: a side or [height, width]")
+
+
+def _common_type(listed: dict[str, list[_Picture]], report: _Report) -> np.dtype[Any]:
+    """Find the type of the pixel values: 8 bits, more bits or fractions, the same for all, as one scale must hold for all."""
+    kinds: dict[str, list[_Picture]] = {}
+    for picture in (picture for pictures in listed.values() for picture in pictures):
+        dtype = np.dtype(picture.header.dtype)
+        kind = "8 bits" if dtype == np.uint8 else "fractions" if dtype.kind == "f" else "more than 8 bits"
+        kinds.setdefault(kind, []).append(picture)
+    if len(kinds) > 1:
+        named = ", ".join(f"{kind} ({len(some)}, such as {report.name(some[0].path)})" for kind, some in kinds.items())
+        raise report.error(f"pictures have pixel values of {len(kinds)} kinds: {named}; convert them to one kind")
+    return np.result_type(*{picture.header.dtype for some in kinds.values() for picture in some})
 
 
 def _decoded(
-    pictures: list[_Picture],
-    size: tuple[int, int],
-    settings: DatasetSettings,
-    problems: _Problems,
-    transparent: list[Path],
+    pictures: list[_Picture], size: tuple[int, int], dtype: np.dtype[Any], settings: DatasetSettings, report: _Report
 ) -> Split:
-    """Decode the pictures of a split; those that cannot be and those with transparent pixels are added to the lists."""
-    gray = settings.grayscale if settings.grayscale is not None else all(picture.header.gray for picture in pictures)
-    images = np.empty((len(pictures), 1 if gray else 3, *size), np.uint8)
+    """Decode the pictures of a split that can be; the others are reported."""
+    gray = all(picture.header.gray for picture in pictures) if settings.grayscale is None else settings.grayscale
+    gray = gray or dtype != np.uint8
+    images = np.empty((len(pictures), 1 if gray else 3, *size), dtype)
     good = np.zeros(len(pictures), bool)
     for i, picture in enumerate(pictures):
         try:
             decoded = read_pixels(picture.path, size, settings.fit, gray)
         except UnusableError as why:
-            problems.add(picture.path, why)
+            report.add(picture.path, why)
             continue
         images[i], good[i] = decoded.pixels, True
         if decoded.transparent:
-            transparent.append(picture.path)
+            report.add_transparent(picture.path)
     return Split(images, np.array([picture.label for picture in pictures], np.int64)).where(good)
 
 
-def _gray_or_color(splits: dict[str, Split], settings: DatasetSettings) -> dict[str, Split]:
-    """Give all splits one channel where every picture is gray, whatever its file's mode says; else three."""
-    if settings.grayscale is None and all(_is_gray(split.images) for split in splits.values()):
-        return {name: Split(np.ascontiguousarray(split.images[:, :1]), split.labels) for name, split in splits.items()}
-    most = max(split.images.shape[1] for split in splits.values())
-    return {
-        name: split if split.images.shape[1] == most else Split(np.repeat(split.images, most, 1), split.labels)
-        for name, split in splits.items()
-    }
+def _gray_or_color(splits: dict[str, Split], grayscale: bool | None) -> dict[str, Split]:
+    """Give all splits one channel or three, as is set, or one where every picture is gray, whatever its file's mode says."""
+    if grayscale is None:
+        grayscale = all(_is_gray(split.images) for split in splits.values())
+    return {name: Split(_with_channels(split.images, 1 if grayscale else 3), split.labels) for name, split in splits.items()}
 
 
-def _is_gray(images: NDArray[np.uint8]) -> bool:
+def _is_gray(images: NDArray[Any]) -> bool:
     return images.shape[1] == 1 or all(bool((image == image[:1]).all()) for image in images)
+
+
+def _with_channels(images: NDArray[Any], channels: int) -> NDArray[Any]:
+    if images.shape[1] == channels:
+        return images
+    return np.ascontiguousarray(images[:, :1]) if channels == 1 else np.repeat(images, channels, 1)

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augsearch.data.settings import MIN_SIDE
-from augsearch.data.splits import Images, Raw, Split, counts_of
+from augsearch.data.splits import Images, Raw, Split, counts_of, pieces
 from augsearch.errors import DataError
-
-_ROWS = 4096  # images looked at in one go: statistics of any data set take a few megabytes
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def make_info(name: str, raw: Raw) -> DatasetInfo:
 def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel in 0..1, exact: from how often each of the 256 values occurs."""
     histogram = np.zeros((images.shape[1], 256), np.int64)
-    for rows in _rows(images):
+    for rows in pieces(images):
         for channel in range(images.shape[1]):
             histogram[channel] += np.bincount(rows[:, channel].reshape(-1), minlength=256)
     values = np.arange(256) / 255
@@ -80,15 +78,10 @@ def _fingerprint(splits: dict[str, Split]) -> str:
     digest = hashlib.sha256()
     for name, split in splits.items():
         digest.update(f"{name} {split.images.shape}".encode())
-        for rows in _rows(split.images):
+        for rows in pieces(split.images):
             digest.update(np.ascontiguousarray(rows).data)
         digest.update(split.labels.astype(np.int64).tobytes())
     return digest.hexdigest()
-
-
-def _rows(images: Images) -> Iterator[Images]:
-    for start in range(0, len(images), _ROWS):
-        yield images[start : start + _ROWS]
 
 
 def shared_images(split: Split, other: Split) -> NDArray[np.bool_]:

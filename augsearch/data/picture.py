@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,10 @@ from augsearch.data.settings import MIN_SIDE
 MAX_PIXELS = 64_000_000
 """A header that claims more is taken for a decompression bomb, and not decoded."""
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does
-_WIDE = ("I;16", "I;16L", "I;16B", "I;16N")
+_WIDE: dict[str, type[np.generic]] = {"I;16": np.uint16, "I;16L": np.uint16, "I;16B": np.uint16, "I": np.int32, "F": np.float32}
 _GRAY_MODES = ("1", "L", "LA", *_WIDE)
 _COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
-_ORIENTATION = 0x0112  # the EXIF tag
+_ORIENTATION, _PHOTOMETRIC = 0x0112, 0x0106  # tags of EXIF and TIFF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,14 +45,16 @@ class Header:
     size: tuple[int, int]
     """Height and width, as it is shown (after the EXIF turn)."""
     gray: bool
+    dtype: type[np.generic]
+    """Type of the pixel values: uint8, or wider and then gray."""
 
 
 @dataclass(frozen=True)
 class Decoded:
     """A picture's pixels."""
 
-    pixels: NDArray[np.uint8]
-    """(C, H, W)"""
+    pixels: NDArray[Any]
+    """(C, H, W) of the header's type."""
     transparent: bool
     """Some pixels are transparent; their colors are the file's, which nobody sees."""
 
@@ -71,7 +74,7 @@ def read_header(path: Path) -> Header:
         _check(image)
         if width != height and _turn(image) in _ON_ITS_SIDE:
             width, height = height, width
-        return Header((height, width), image.mode in _GRAY_MODES)
+        return Header((height, width), image.mode in _GRAY_MODES, _WIDE.get(image.mode, np.uint8))
 
 
 def read_pixels(path: Path, size: tuple[int, int], fit: str, gray: bool) -> Decoded:
@@ -81,18 +84,32 @@ def read_pixels(path: Path, size: tuple[int, int], fit: str, gray: bool) -> Deco
         UnusableError: the file is broken, as is seen only now.
     """
     with _opened(path) as opened:
-        image: Image.Image = opened
-        transparent = _is_transparent(image)
-        if image.mode in _WIDE:
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         turn = _turn(opened)
-        image = image.convert("L" if gray else "RGB")
-        image = resize(image if turn is None else image.transpose(turn), size, fit)
-    pixels = np.asarray(image)
+        image = opened if turn is None else opened.transpose(turn)
+        if opened.mode in _WIDE:
+            values = np.asarray(image).astype(_WIDE[opened.mode])
+            if not np.isfinite(values).all():
+                raise UnusableError("values that are infinite or not a number")
+            return Decoded(resize_values(values, size, fit)[None], transparent=False)
+        transparent = _is_transparent(opened)
+        pixels = np.asarray(_resized(image.convert("L" if gray else "RGB"), size, fit))
     return Decoded(pixels[None] if gray else pixels.transpose(2, 0, 1), transparent)
 
 
-def resize(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
+def resize_values(values: NDArray[Any], size: tuple[int, int], fit: str) -> NDArray[Any]:
+    """Resize one channel (H, W) of any type of number to `size`; see `_resized`."""
+    if values.dtype == np.uint8:
+        pixels: NDArray[np.uint8] = np.asarray(_resized(Image.fromarray(values), size, fit))
+        return pixels
+    if values.shape == size:
+        return values
+    resized = np.asarray(_resized(Image.fromarray(values.astype(np.float32)), size, fit))
+    within = np.clip(resized, values.min(), values.max())  # bicubic weights overshoot
+    whole: NDArray[Any] = within if values.dtype.kind == "f" else np.rint(within)
+    return whole.astype(values.dtype)
+
+
+def _resized(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
     """Resize to (height, width): "crop" keeps the proportions and cuts the margins, "stretch" keeps everything."""
     target = size[::-1]
     if image.size == target:
@@ -131,8 +148,13 @@ def _check(image: Image.Image) -> None:
         raise UnusableError(f"{image.width}x{image.height} pixels, at least {MIN_SIDE} each way")
     if image.mode not in _GRAY_MODES + _COLOR_MODES:
         raise UnusableError(f"pixels of kind {image.mode}, which are not read")
-    if image.mode not in _WIDE and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+    stored = str([tile[3] for tile in getattr(image, "tile", ())])  # how the file holds its values
+    if image.mode not in _WIDE and ";16" in stored:
         raise UnusableError("16 bits for each color, which are not read; convert it to 8")
+    if image.mode == "I" and ";32" in stored and "S" not in stored:
+        raise UnusableError("unsigned values of 32 bits, which are not read; convert it to 16")
+    if image.mode in _WIDE and image.format == "TIFF" and image.getexif().get(_PHOTOMETRIC) == 0:
+        raise UnusableError("white is stored as 0, which is not read at more than 8 bits; convert it to black as 0")
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a camera's MPO holds the photo, then previews
     if frames > 1:
         raise UnusableError(f"{frames} frames or pages; must be one picture")

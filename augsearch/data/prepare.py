@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from augsearch import plugins
 from augsearch.data.arrays import LAYOUT, from_arrays, read_npz
+from augsearch.data.depth import to_eight_bits
 from augsearch.data.digits import digits
 from augsearch.data.folder import read_folder
 from augsearch.data.info import DatasetInfo, check, make_info, shared_images
-from augsearch.data.picture import resize
+from augsearch.data.picture import resize_values
 from augsearch.data.published import PUBLISHED
 from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import (
@@ -22,9 +22,9 @@ from augsearch.data.splits import (
     Raw,
     Split,
     counts_of,
+    fraction_of,
     long_tail,
     named_counts,
-    split_off,
     stratified,
     take,
 )
@@ -63,6 +63,8 @@ def prepare(settings: DatasetSettings, root: Path = Path()) -> tuple[dict[str, S
             splits["val"], _ = take(splits["val"], quota, settings.seed)
     splits["train"] = _reduced(splits["train"], raw.classes, settings)
     splits, notes = _without_duplicates(splits, settings)
+    splits, depth_notes = to_eight_bits(splits, settings.depth, raw.source)
+    notes = (*notes, *depth_notes)
     if "test" not in raw.splits and "val" in raw.splits:
         notes = (f"the source has no test split: {len(splits['test'])} images of train became it", *notes)
     raw = Raw({name: splits[name] for name in SPLITS}, raw.classes, raw.source, (*raw.notes, *notes))
@@ -90,20 +92,22 @@ def _resized(split: Split, size: tuple[int, int], fit: str) -> Split:
     """Resize all images of a split to (height, width); any number of channels."""
     if split.images.shape[2:] == size:
         return split
-    images = np.empty((*split.images.shape[:2], *size), np.uint8)
+    images = np.empty((*split.images.shape[:2], *size), split.images.dtype)
     for i, image in enumerate(split.images):
-        for channel, pixels in enumerate(image):  # Pillow resizes channels each by itself too
-            images[i, channel] = np.asarray(resize(Image.fromarray(pixels), size, fit))
+        for channel, values in enumerate(image):  # Pillow resizes channels each by itself too
+            images[i, channel] = resize_values(values, size, fit)
     return Split(images, split.labels)
 
 
 def _split_off(train: Split, name: str, fraction: float, settings: DatasetSettings) -> tuple[Split, Split]:
     """Split `name` off train; return what stays, and it."""
+    counts = counts_of(train, 0)
     if name == "val" and settings.val_size is not None:
-        counts = counts_of(train, 0)
-        taken, rest = take(train, stratified(counts, settings.val_size, "dataset.val_size"), settings.seed)
-        return rest, taken
-    return split_off(train, fraction, settings.seed)
+        quota = stratified(counts, settings.val_size, "dataset.val_size")
+    else:
+        quota = fraction_of(counts, fraction)
+    taken, rest = take(train, quota, settings.seed)
+    return rest, taken
 
 
 def _reduced(train: Split, classes: tuple[str, ...], settings: DatasetSettings) -> Split:

@@ -35,6 +35,10 @@ class DatasetSettings(Section):
     """How an image of other proportions is resized: its centre, or all of it squeezed."""
     grayscale: bool | None = None
     """Channels of a folder's pictures: one (true), three (false); null: one where every picture is gray."""
+    depth: Literal["refuse", "bits", "range"] = "refuse"
+    """Pixel values of more than 8 bits, and fractions. refuse: stop, and say what there is. bits: the highest number of as
+    many bits as train needs becomes 255 (4095 if its highest value is 4000). range: train's lowest value becomes 0 and its
+    highest 255."""
     bad_files: Literal["refuse", "skip"] = "refuse"
     """Files of a folder that cannot be used: stop and name them all, or go on without them and note them."""
     duplicates: Literal["report", "drop", "refuse"] = "report"

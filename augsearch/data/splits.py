@@ -1,8 +1,10 @@
-"""The splits of a data set, and how one is split off or made smaller: stratified, and the same for the same seed."""
+"""The splits of a data set, and how images are drawn for one: stratified, and the same for the same seed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,9 @@ from augsearch.section import nearest
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 Counts = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 SPLITS = ("train", "val", "test")
+_PIECE = 2**20  # pixel values looked at in one go
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,9 @@ class Split:
             self._resident[device] = torch.from_numpy(self.images).to(device), torch.from_numpy(self.labels).to(device)
         return self._resident[device]
 
-    def where(self, mask: NDArray[np.bool_]) -> Split:
-        """Copy the images where `mask` (N,) is true."""
-        return Split(self.images[mask], self.labels[mask])
+    def where(self, mask: Mask) -> Split:
+        """Keep the images where `mask` (N,) is true; all of them are kept without a copy."""
+        return self if mask.all() else Split(self.images[mask], self.labels[mask])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -45,10 +49,26 @@ class Raw:
     """What a source gives: train, and val and test where it has them; the names of its classes; where it is from."""
 
     splits: dict[str, Split]
+    """Images may be of any type of number here; `augsearch.data.depth` makes them uint8."""
     classes: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = ()
     """What people should know about it, one line each."""
+    names: dict[str, Sequence[str]] = field(default_factory=dict)
+    """Names of a split's images, for messages; none: their indices."""
+    groups: dict[str, NDArray[np.str_]] = field(default_factory=dict)
+    """(N,) names of what a split's images show, such as patients: images of one group stay together. Empty: no groups."""
+
+    def name(self, split: str, row: int) -> str:
+        """Name an image for people."""
+        return self.names[split][row] if split in self.names else f"{split}_images[{row}]"
+
+
+def pieces(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Go through images in order, a few megabytes at a time."""
+    rows = max(1, _PIECE // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(0, len(images), rows):
+        yield images[start : start + rows]
 
 
 def counts_of(split: Split, classes: int) -> Counts:
@@ -56,22 +76,24 @@ def counts_of(split: Split, classes: int) -> Counts:
     return np.bincount(split.labels, minlength=classes).astype(np.int64)
 
 
+def draw(labels: Labels, quota: Counts, seed: int) -> Mask:
+    """Draw quota[c] images from each class c: (N,), true where an image is drawn."""
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros(len(labels), bool)
+    for label, count in enumerate(quota):
+        drawn[rng.permutation(np.flatnonzero(labels == label))[:count]] = True
+    return drawn
+
+
 def take(split: Split, quota: Counts, seed: int) -> tuple[Split, Split]:
     """Draw quota[c] images from each class c; return them and the rest, both in their old order."""
-    rng = np.random.default_rng(seed)
-    taken = np.zeros(len(split), bool)
-    for label, count in enumerate(quota):
-        members = rng.permutation(np.flatnonzero(split.labels == label))
-        taken[members[:count]] = True
-    return split.where(taken), split.where(~taken)
+    drawn = draw(split.labels, quota, seed)
+    return split.where(drawn), split.where(~drawn)
 
 
-def split_off(split: Split, fraction: float, seed: int = 0) -> tuple[Split, Split]:
-    """Split off a fraction of every class, at least one image of each that has two; return the rest and what was split off."""
-    counts = counts_of(split, 0)
-    quota = np.where(counts > 1, np.maximum(np.round(fraction * counts), 1), 0).astype(np.int64)
-    taken, rest = take(split, quota, seed)
-    return rest, taken
+def fraction_of(counts: Counts, fraction: float) -> Counts:
+    """Share of every class: (classes,); at least one image of each that has two."""
+    return np.where(counts > 1, np.maximum(np.round(fraction * counts), 1), 0).astype(np.int64)
 
 
 def stratified(counts: Counts, total: int, field: str) -> Counts:
