@@ -13,7 +13,7 @@ from tasks.inputs import read
 def prepare(params: str = "params.yaml") -> None:
     """Write data/."""
     settings, workspace = read(params)
-    splits, info = prepare_data(settings.dataset)
+    splits, info = prepare_data(settings.dataset, workspace.root)
     save(splits, info, workspace.data)
     for note in info.notes:
         get_run_logger().warning(f"{info.name}: {note}")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from pydantic import ValidationError
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, STL10
 
@@ -14,27 +16,29 @@ from augsearch.data.prepared import load_info, load_split, save
 from augsearch.data.published import PUBLISHED
 from augsearch.data.settings import DatasetSettings
 from augsearch.errors import DataError, SettingsError
+from augsearch.settings import load
 
 
 def test_digits_are_fixed() -> None:
-    parts, info = prepare(DatasetSettings(name="digits"))
-    assert {split: len(part) for split, part in parts.items()} == {"train": 200, "val": 600, "test": 600}
+    splits, info = prepare(DatasetSettings(name="digits"))
+    assert {name: len(split) for name, split in splits.items()} == {"train": 200, "val": 600, "test": 600}
     assert (info.channels, info.height, info.width) == (3, 16, 16)
     assert info.counts["train"] == (20,) * 10
     again, _ = prepare(DatasetSettings(name="digits"))
-    assert all(np.array_equal(parts[s].images, again[s].images) for s in SPLITS)
+    assert all(np.array_equal(splits[s].images, again[s].images) for s in SPLITS)
+    assert info.fingerprint.startswith("73c9144b25b6f892")  # the published results are on these pixels
 
 
 def test_prepared_folder_round_trip_and_same_bytes(tmp_path: Path) -> None:
-    parts, info = prepare(DatasetSettings(name="digits"))
+    splits, info = prepare(DatasetSettings(name="digits"))
 
     def saved(name: str) -> dict[str, str]:
-        save(parts, info, tmp_path / name)
+        save(splits, info, tmp_path / name)
         return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted((tmp_path / name).iterdir())}
 
     assert saved("a") == saved("b")
     assert load_info(tmp_path / "a" / "dataset.json") == info
-    assert np.array_equal(load_split(tmp_path / "a", "test").images, parts["test"].images)
+    assert np.array_equal(load_split(tmp_path / "a", "test").images, splits["test"].images)
 
 
 SIZES = (("train", 40), ("val", 20), ("test", 20))
@@ -51,17 +55,17 @@ def write_npz(tmp_path: Path, **changes: object) -> DatasetSettings:
     return DatasetSettings(name=None, npz="own.npz", root=str(tmp_path))
 
 
-def test_npz_grey_of_any_size(tmp_path: Path) -> None:
-    parts, info = prepare(write_npz(tmp_path))
-    assert parts["train"].images.shape == (40, 1, 28, 20)
+def test_npz_gray_of_any_size(tmp_path: Path) -> None:
+    splits, info = prepare(write_npz(tmp_path))
+    assert splits["train"].images.shape == (40, 1, 28, 20)
     assert (info.name, info.classes, info.counts["val"]) == ("own", ("0", "1", "2", "3"), (5, 5, 5, 5))
 
 
 def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
-    parts, info = prepare(write_npz(tmp_path, val_images=None, val_labels=None))
+    splits, info = prepare(write_npz(tmp_path, val_images=None, val_labels=None))
     assert info.counts["train"] == (8,) * 4
     assert info.counts["val"] == (2,) * 4
-    together = np.concatenate([parts["train"].images, parts["val"].images])
+    together = np.concatenate([splits["train"].images, splits["val"].images])
     assert len(np.unique(together, axis=0)) == 40  # none lost, none twice
 
 
@@ -69,12 +73,23 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"test_images": None}, "no test_images; it holds"),
-        ({"train_images": np.zeros((40, 28, 20), np.float32)}, "train_images is float32"),
+        (
+            {"train_images": np.zeros((40, 28, 20), np.float32)},
+            "images differ in type: train float32, val uint8, test uint8",
+        ),
+        (
+            {"train_images": np.zeros((40, 28, 20), complex)},
+            "train_images is complex128 .40, 28, 20.; must be numbers",
+        ),
+        ({"train_images": np.full((40, 28, 20), np.nan)}, "train_images holds values that are infinite or not a number"),
         ({"train_labels": np.zeros(39, np.uint8)}, "train_labels: uint8 \\(39,\\); must be one class"),
         ({"val_images": np.zeros((20, 28, 28), np.uint8)}, "images differ in shape"),
         ({"train_labels": -np.ones(40, np.int64)}, "one class >= 0"),
         ({"train_labels": np.full(40, 10**9)}, "a label is 1000000000, and train has 40 images"),
         ({"classes": np.array(["a", "b", "c"])}, "a label is 3; must be 0 to 2, as `classes` has 3"),
+        ({"classes": np.array(["a", "b", "A", "d"])}, "classes: class names 'a' and 'A' are the same but for case"),
+        ({"classes": np.array(["a", "b", "b", "d"])}, "classes: two classes are called 'b'; rename one"),
+        ({"classes": np.array(["a", "b", "", "d"])}, "classes: class '': its name is empty"),
         ({"test_labels": np.arange(20) % 3}, "own.npz: classes without images: test has none of '3'"),
         ({f"{s}_images": np.zeros((n, 1, 1), np.uint8) for s, n in SIZES}, "images are 1x1 pixels; must be at least 4"),
         ({f"{s}_labels": np.zeros(n, np.uint8) for s, n in SIZES}, "has 1 class; must have at least 2"),
@@ -108,37 +123,52 @@ def test_missing_npz(tmp_path: Path) -> None:
         prepare(DatasetSettings(npz="nowhere.npz", root=str(tmp_path)))
 
 
+# --- the workspace --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [{"npz": "own.npz"}, {"name": "tests.test_datasets:own"}])
+def test_root_is_relative_to_the_workspace(source: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data/raw").mkdir(parents=True)
+    write_npz(tmp_path / "data/raw")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    _, info = prepare(DatasetSettings(**source), tmp_path)
+    assert sum(info.counts["train"]) == 40
+    with pytest.raises((DataError, FileNotFoundError)):
+        prepare(DatasetSettings(**source))
+
+
 # --- what every data set goes through -----------------------------------------------------------------
 
 
 def test_prepared_images_are_mapped_and_train_where_they_lie(tmp_path: Path) -> None:
-    parts, info = prepare(DatasetSettings(name="digits"))
-    save(parts, info, tmp_path)
-    part = load_split(tmp_path, "train")
-    assert isinstance(part.images, np.memmap)
-    images, labels = part.tensors("cpu")
-    assert images.data_ptr() == part.images.ctypes.data  # no copy
-    assert part.tensors("cpu")[1] is labels
+    splits, info = prepare(DatasetSettings(name="digits"))
+    save(splits, info, tmp_path)
+    split = load_split(tmp_path, "train")
+    assert isinstance(split.images, np.memmap)
+    images, labels = split.tensors("cpu")
+    assert images.data_ptr() == split.images.ctypes.data  # no copy
+    assert split.tensors("cpu")[1] is labels
 
 
-def test_mean_and_std_are_those_of_the_training_part() -> None:
-    parts, info = prepare(DatasetSettings(name="digits"))
-    scaled = parts["train"].images.astype(np.float64) / 255
+def test_mean_and_std_are_those_of_the_training_split() -> None:
+    splits, info = prepare(DatasetSettings(name="digits"))
+    scaled = splits["train"].images.astype(np.float64) / 255
     assert info.mean == pytest.approx(scaled.mean((0, 2, 3)), abs=1e-6)
     assert info.std == pytest.approx(scaled.std((0, 2, 3)), abs=1e-6)
 
 
-def test_reduced_parts_keep_the_proportions(tmp_path: Path) -> None:
+def test_reduced_splits_keep_the_proportions(tmp_path: Path) -> None:
     labels = np.repeat([0, 1, 2, 3], [20, 10, 6, 4])
     settings = write_npz(tmp_path, train_labels=labels, val_images=None, val_labels=None)
     smaller = settings.model_copy(update={"train_size": 20, "val_size": 13})
-    parts, info = prepare(smaller)
+    splits, info = prepare(smaller)
     assert info.counts["val"] == (7, 3, 2, 1)  # 13 of 20 : 10 : 6 : 4, largest remainders
     assert info.counts["train"] == (10, 5, 3, 2)  # 20 of the 13 : 7 : 4 : 3 that are left
     again, _ = prepare(smaller)
     other, _ = prepare(smaller.model_copy(update={"seed": 1}))
-    assert np.array_equal(parts["train"].images, again["train"].images)
-    assert not np.array_equal(parts["train"].images, other["train"].images)
+    assert np.array_equal(splits["train"].images, again["train"].images)
+    assert not np.array_equal(splits["train"].images, other["train"].images)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +179,10 @@ def test_reduced_parts_keep_the_proportions(tmp_path: Path) -> None:
         ({"train_size": 10}, (1,) * 10),
     ],
 )
-def test_smaller_training_parts(monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], counts: tuple[int, ...]) -> None:
-    def swapped(settings: DatasetSettings) -> Raw:
-        raw = digits(settings)
-        return Raw({**raw.parts, "train": raw.parts["val"], "val": raw.parts["train"]}, raw.classes, raw.source)
+def test_smaller_training_splits(monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], counts: tuple[int, ...]) -> None:
+    def swapped(settings: DatasetSettings, folder: Path) -> Raw:
+        raw = digits(settings, folder)
+        return Raw({**raw.splits, "train": raw.splits["val"], "val": raw.splits["train"]}, raw.classes, raw.source)
 
     digits = DATASETS["digits"]
     monkeypatch.setitem(DATASETS, "digits", swapped)
@@ -166,13 +196,41 @@ def test_smaller_training_parts(monkeypatch: pytest.MonkeyPatch, changes: dict[s
     [
         ({"train_size": 300}, "dataset.train_size: 300; must be at least 10, .* at most the 200 there are"),
         ({"val_size": 9}, "dataset.val_size: 9; must be at least 10"),
-        ({"counts": {"11": 3}}, "dataset.counts: '11' is no class; there are 0, 1"),
+        ({"counts": {"11": 3}}, "dataset.counts: '11' is no class, did you mean '1'\\?; there are 0, 1"),
         ({"counts": {"1": 21}}, "dataset.counts: 1: 21; must be at most the 20 there are"),
     ],
 )
 def test_sizes_that_cannot_be_had(changes: dict[str, object], words: str) -> None:
     with pytest.raises(DataError, match=words):
         prepare(DatasetSettings(name="digits").model_copy(update=changes))
+
+
+def test_counts_take_class_names_as_yaml_writes_them(tmp_path: Path) -> None:
+    """`no`, `yes` and `00014` are names, though YAML 1.1 has a truth value or a number for each."""
+    for label in ("no", "yes", "00014"):
+        (tmp_path / "own" / label).mkdir(parents=True)
+        for i in range(8):
+            pixels = np.random.default_rng(int(label == "no") * 100 + len(label) * 10 + i).integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "own" / label / f"{i}.png")
+    params = tmp_path / "params.yaml"
+    params.write_text("dataset:\n  folder: own\n  root: .\n  counts: {no: 2, yes: 3, 00014: 4}\n")
+    _, info = prepare(load(params).dataset, tmp_path)
+    assert dict(zip(info.classes, info.counts["train"])) == {"00014": 4, "no": 2, "yes": 3}
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({False: 20}, "False is a bool; must be a class's name as text, such as 'no'"),
+        ({1.0: 20}, "1.0 is a float; must be a class's name as text"),
+        ({1: 20, "1": 30}, "names a class twice, as text and as a number"),
+        ({"cat": 0}, "class 'cat' has 0; must be at least 1"),
+        ({"cat": True}, "valid integer"),
+    ],
+)
+def test_counts_that_name_no_class(counts: dict[object, int], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        DatasetSettings(name="digits", counts=counts)
 
 
 def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path) -> None:
@@ -193,8 +251,8 @@ def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path)
 
 
 def test_any_source_can_be_resized(tmp_path: Path) -> None:
-    parts, info = prepare(write_npz(tmp_path).model_copy(update={"size": (14, 10), "fit": "stretch"}))
-    assert parts["test"].images.shape == (20, 1, 14, 10)
+    splits, info = prepare(write_npz(tmp_path).model_copy(update={"size": (14, 10), "fit": "stretch"}))
+    assert splits["test"].images.shape == (20, 1, 14, 10)
     assert (info.height, info.width) == (14, 10)
 
 
@@ -212,8 +270,8 @@ def not_arrays(root: Path) -> list[int]:
 
 def test_a_function_by_import_path(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    parts, info = prepare(DatasetSettings(name="tests.test_datasets:own", root=str(tmp_path)))
-    assert (info.name, len(parts["train"])) == ("tests.test_datasets.own", 40)
+    splits, info = prepare(DatasetSettings(name="tests.test_datasets:own", root=str(tmp_path)))
+    assert (info.name, len(splits["train"])) == ("tests.test_datasets.own", 40)
 
 
 @pytest.mark.parametrize(
@@ -241,10 +299,10 @@ def test_fashion_mnist_from_an_existing_root(tmp_path: Path) -> None:
     for stem, images in (("train", train), ("t10k", train[:20] // 2)):
         write_idx(tmp_path / f"FashionMNIST/raw/{stem}-images-idx3-ubyte", images)
         write_idx(tmp_path / f"FashionMNIST/raw/{stem}-labels-idx1-ubyte", np.arange(len(images)) % 10)
-    parts, info = prepare(DatasetSettings(name="fashion_mnist", root=str(tmp_path)))
+    splits, info = prepare(DatasetSettings(name="fashion_mnist", root=str(tmp_path)))
     assert (info.channels, info.counts["train"], info.counts["val"]) == (1, (4,) * 10, (1,) * 10)
     assert "Bag" in info.classes
-    assert np.array_equal(parts["test"].images[:, 0], train[:20] // 2)
+    assert np.array_equal(splits["test"].images[:, 0], train[:20] // 2)
 
 
 def test_cifar10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,8 +317,8 @@ def test_cifar10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.Monke
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {i}" for i in range(10)]}))
     monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)  # the published files' checksums
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda path, md5: True)
-    parts, info = prepare(DatasetSettings(name="cifar10", root=str(tmp_path)))
-    assert np.array_equal(parts["test"].images, images["test_batch"])
+    splits, info = prepare(DatasetSettings(name="cifar10", root=str(tmp_path)))
+    assert np.array_equal(splits["test"].images, images["test_batch"])
     assert (info.counts["train"], info.counts["val"], info.classes[3]) == ((8,) * 10, (2,) * 10, "class 3")
 
 
@@ -272,10 +330,10 @@ def test_svhn_with_and_without_extra(name: str, count: int, tmp_path: Path, monk
         images = rng.integers(0, 256, (32, 32, 3, n), dtype=np.uint8)
         savemat(tmp_path / f"{split}_32x32.mat", {"X": images, "y": labels})
     monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda path, md5: True)
-    parts, info = prepare(DatasetSettings(name=name, root=str(tmp_path), val_size=10))
-    assert (len(parts["train"]), info.counts["val"]) == (count - 10, (1,) * 10)
-    assert parts["test"].labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
-    assert np.array_equal(parts["test"].images, images.transpose(3, 2, 0, 1))
+    splits, info = prepare(DatasetSettings(name=name, root=str(tmp_path), val_size=10))
+    assert (len(splits["train"]), info.counts["val"]) == (count - 10, (1,) * 10)
+    assert splits["test"].labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+    assert np.array_equal(splits["test"].images, images.transpose(3, 2, 0, 1))
 
 
 def test_stl10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,13 +346,13 @@ def test_stl10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())  # the files go down the columns
         (folder / f"{split}_y.bin").write_bytes((np.arange(20) % 10 + 1).astype(np.uint8).tobytes())
     monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
-    parts, info = prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
-    assert np.array_equal(parts["test"].images, images)
+    splits, info = prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
+    assert np.array_equal(splits["test"].images, images)
     assert (info.height, info.counts["train"], info.classes[0]) == (96, (1,) * 10, "class 0")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_set_that_is_not_there(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"{name}: not to be had in .*; put torchvision's files there, or set") as caught:
+    with pytest.raises(DataError, match=f"{name}: cannot be read from .*; put torchvision's files there, or set") as caught:
         prepare(DatasetSettings(name=name, root=str(tmp_path)))
     assert "\n" not in str(caught.value)

@@ -1,14 +1,14 @@
 """The embedded example: scikit-learn's digits with a stated nuisance, so that augmentation has something to do.
 
-As they are, the 8x8 digits hide the effect (97 % without any augmentation). Here each is rendered at 16x16
-RGB with, drawn anew for every image and with the same distribution in all three parts:
+The 8x8 digits as they are leave augmentation nothing to gain (97 % without any). Here each is rendered at 16x16 RGB with a
+nuisance, drawn anew for every image from the same distribution in all three splits:
 
 - rotation, uniform in ±25 degrees;
 - shift, uniform in ±1.5 pixels, each way;
 - scale, uniform in 0.85 .. 1.15;
-- foreground and background grey levels, and Gaussian noise of 12 grey levels on every channel.
+- foreground and background gray levels, and Gaussian noise of 12 gray levels on every channel.
 
-200 images train, 600 validate, 600 test; the split is fixed and stratified.
+200 images for training, 600 for validation, 600 for test; the splits are fixed and stratified.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ANGLE, _SHIFT, _SCALE, _NOISE = 25.0, 1.5, 0.15, 12.0
 
 
 def digits(seed: int = 0) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """{split: (images (N, 3, 16, 16) uint8, labels (N,))}; the same seed, the same pixels."""
+    """Render the data set: {split: (images (N, 3, 16, 16) uint8, labels (N,) int64)}. The same seed gives the same pixels."""
     from sklearn.datasets import load_digits  # takes seconds to import, which only `prepare` should pay
 
     rng = np.random.default_rng(seed)
@@ -34,16 +34,16 @@ def digits(seed: int = 0) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64
         for split, count in COUNTS.items():
             chosen[split] += members[start : start + count].tolist()
             start += count
-    parts = {}
+    splits = {}
     for split, index in chosen.items():
         index = rng.permutation(index).tolist()
         images = np.stack([_render(source.images[i] / 16, rng) for i in index])
-        parts[split] = (images, source.target[index].astype(np.int64))
-    return parts
+        splits[split] = (images, source.target[index].astype(np.int64))
+    return splits
 
 
 def _render(ink: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """An 8x8 digit in 0..1 -> (3, 16, 16) uint8."""
+    """Render an (8, 8) digit in 0..1 as (3, 16, 16) uint8."""
     from scipy import ndimage
 
     angle = np.radians(rng.uniform(-_ANGLE, _ANGLE))

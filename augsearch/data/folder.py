@@ -1,32 +1,27 @@
 """A folder of pictures -> packed arrays. Every file that cannot be used is named in one report.
 
-    root/train/cat/1.jpg  root/val/cat/2.jpg  root/test/cat/3.jpg     three parts; val may be absent
-    root/cat/1.jpg        root/dog/2.png                              one folder: the parts are split off it
-
-Files may lie deeper inside a class's folder. Links that lead out of the root are not followed.
+`augsearch.data.layout` says which folders are splits and classes. Files may lie deeper inside a class's folder. Links to
+folders, and links that lead out of the data set's folder, are not followed.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from augsearch.data.settings import MIN_SIDE, DatasetSettings
-from augsearch.data.splits import SPLITS, Raw, Split
+from augsearch.data.layout import EXPECTED, Layout, find_layout, is_visible, pictures_in, subfolders
+from augsearch.data.names import alike, check_class_names, check_folder_name, hard_to_tell, shown
+from augsearch.data.picture import Header, UnusableError, read_header, read_pixels
+from augsearch.data.settings import DatasetSettings
+from augsearch.data.splits import Raw, Split
 from augsearch.errors import DataError
 
-Images = NDArray[np.uint8]
-MAX_PIXELS = 64_000_000
-"""A header that claims more is taken for a decompression bomb, and not decoded."""
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does
-_IGNORED = ("thumbs.db", "desktop.ini")
-_GREY_MODES = ("1", "L", "LA", "I;16", "I;16L", "I;16B", "I;16N")
 _NAMED = 30  # files in the report; beyond it, their number
 
 
@@ -34,234 +29,205 @@ _NAMED = 30  # files in the report; beyond it, their number
 class _Picture:
     path: Path
     label: int
-    size: tuple[int, int]
-    """Height and width, as it is shown (after the EXIF turn)."""
-    grey: bool
+    header: Header
 
 
-class _Problems:
-    """Files that cannot be used, and why."""
+class _Report:
+    """What is to be said about files: those that cannot be used, and why; those with transparent pixels."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.lines: list[str] = []
+        self.problems: list[str] = []
+        self._transparent: list[Path] = []
 
-    def add(self, path: Path, why: str) -> None:
-        self.lines.append(f"{path.relative_to(self._root)} ({why})")
+    def name(self, path: Path) -> str:
+        """Name a file for people, relative to the data set's folder."""
+        return shown(path.relative_to(self._root))
 
-    def __str__(self) -> str:
-        more = f" and {len(self.lines) - _NAMED} more" if len(self.lines) > _NAMED else ""
-        return ", ".join(self.lines[:_NAMED]) + more
+    def add(self, path: Path, why: object) -> None:
+        """Add a file that cannot be used."""
+        self.problems.append(f"{self.name(path)} ({why})")
+
+    def add_transparent(self, path: Path) -> None:
+        """Add a file with transparent pixels."""
+        self._transparent.append(path)
+
+    def error(self, problem: str) -> DataError:
+        """Make an error that names the data set's folder."""
+        return DataError(f"dataset.folder: {shown(self._root)}: {problem}")
+
+    def check(self) -> None:
+        """Raise a DataError that names every file that cannot be used."""
+        if self.problems:
+            listed = f"{len(self.problems)} files cannot be used: {self.listed}"
+            raise self.error(f"{listed}; remove or mend them, or set dataset.bad_files: skip")
+
+    @property
+    def listed(self) -> str:
+        """The files that cannot be used; of very many, the first."""
+        more = f" and {len(self.problems) - _NAMED} more" if len(self.problems) > _NAMED else ""
+        return ", ".join(self.problems[:_NAMED]) + more
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for DatasetInfo."""
+        notes = [f"{len(self.problems)} files were skipped: {self.listed}"] if self.problems else []
+        if self._transparent:
+            named = f"pictures with transparent pixels: {len(self._transparent)}, such as {self.name(self._transparent[0])}"
+            notes.append(f"{named}; transparency is dropped, and what lay under it is seen")
+        return tuple(notes)
 
 
-def read_folder(settings: DatasetSettings) -> Raw:
-    """Read `settings.folder`.
+def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
+    """Read the pictures of `settings.folder` in `folder`.
 
     Raises:
-        DataError: no such folder, classes that differ between parts, sizes that differ while none is set, or files
-            that cannot be used while `bad_files` is "refuse": all of them in the one line.
+        DataError: no such folder, a layout that cannot be told, classes that differ between splits, sizes that differ while
+            none is set, pixel values of several kinds, or files that cannot be used while `bad_files` is "refuse": all of
+            them in the one line.
     """
     assert settings.folder is not None
-    root = Path(settings.root) / settings.folder
+    root = folder / settings.folder
+    report = _Report(root)
     if not root.is_dir():
-        raise DataError(f"dataset.folder: {root}: no such folder")
-    layout = _layout(root)
+        raise report.error("no such folder")
+    layout = find_layout(root, settings.layout, nested=False)
     classes = _classes(layout, root)
-    problems = _Problems(root)
-    listed = {split: _listed(folder, classes, root, problems) for split, folder in layout.items()}
-    size = _common_size(listed, settings, root, problems)
-    parts = {split: _decoded(pictures, size, settings, problems) for split, pictures in listed.items()}
-    if problems.lines and settings.bad_files == "refuse":
-        raise DataError(
-            f"dataset.folder: {root}: {len(problems.lines)} files cannot be used: {problems}; "
-            "remove or mend them, or set dataset.bad_files: skip"
-        )
-    notes = (f"{len(problems.lines)} files were skipped: {problems}",) if problems.lines else ()
-    return Raw(_grey_or_colour(parts, settings), classes, str(settings.folder), notes)
+    _add_strays(layout, root, report)
+    listed = {split: _listed(folder, classes, root, report) for split, folder in layout.items()}
+    size, dtype = _common_size(listed, settings, report), _common_type(listed, report)
+    splits = {split: _decoded(pictures, size, dtype, settings, report) for split, pictures in listed.items()}
+    if settings.bad_files == "refuse":
+        report.check()
+    return Raw(_gray_or_color(splits, settings.grayscale), classes, str(settings.folder), report.notes)
 
 
-def _layout(root: Path) -> dict[str, Path]:
-    """{split: its folder}; {"train": root} where there are class folders alone."""
-    inside = {entry.name for entry in _folders(root)}
-    if "train" not in inside:
-        return {"train": root}
-    if "test" not in inside:
-        raise DataError(
-            f"dataset.folder: {root}: has train but no test; must have train, test and perhaps val, or class folders"
-        )
-    unknown = sorted(inside - set(SPLITS))
-    if unknown:
-        raise DataError(f"dataset.folder: {root}: {unknown[0]!r} stands beside train; must be train, val or test")
-    return {split: root / split for split in SPLITS if split in inside}
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _classes(layout: dict[str, Path], root: Path) -> tuple[str, ...]:
-    found = {split: [entry.name for entry in _folders(folder)] for split, folder in layout.items()}
-    classes = found["train"]
+def _classes(layout: Layout, root: Path) -> tuple[str, ...]:
+    """List the classes, which every split must have."""
+    found = {split: subfolders(folder) for split, folder in layout.items()}
+    for folders in found.values():
+        for folder in folders:
+            check_folder_name(folder, f"dataset.folder: {shown(root)}")
+    names = {split: [folder.name for folder in folders] for split, folders in found.items()}
+    classes = names["train"]
     if len(classes) < 2:
-        raise DataError(f"dataset.folder: {layout['train']}: has {len(classes)} class folders; must have at least 2")
-    for split, names in found.items():
-        differ = sorted(set(names) ^ set(classes))
-        if differ:
-            raise DataError(
-                f"dataset.folder: {root}: train has {len(classes)} classes and {split} {len(names)}; "
-                f"only one of them has {', '.join(repr(name) for name in differ)}"
-            )
+        advice = f"; name {shown(classes[0])} too in dataset.folder if the classes are in it" if classes else ""
+        where = shown(layout["train"])
+        raise DataError(f"dataset.folder: {where}: has {len(classes)} class folders; must have at least 2{advice}; {EXPECTED}")
+    for split, others in names.items():
+        _check_same(split, others, classes, root)
+        check_class_names(others, f"dataset.folder: {shown(layout[split])}")
     return tuple(classes)
 
 
-def _listed(folder: Path, classes: tuple[str, ...], root: Path, problems: _Problems) -> list[_Picture]:
-    """The pictures of a part by class and name, from their headers alone."""
+def _check_same(split: str, names: list[str], classes: list[str], root: Path) -> None:
+    """Check that a split has the classes of train."""
+    differ = sorted(set(names) ^ set(classes))
+    for a, b in combinations(differ, 2):
+        if alike(a, b):
+            raise DataError(f"dataset.folder: {shown(root)}: train and {split}: {hard_to_tell(a, b)}; rename one")
+    if differ:
+        raise DataError(
+            f"dataset.folder: {shown(root)}: train has {len(classes)} classes and {split} {len(names)}; "
+            f"only one of them has {', '.join(repr(shown(name)) for name in differ)}"
+        )
+
+
+def _add_strays(layout: Layout, root: Path, report: _Report) -> None:
+    """Report the pictures that lie beside the class folders, and so in no class."""
+    for folder in dict.fromkeys((root, *layout.values())):
+        for path in pictures_in(folder):
+            report.add(path, "in no class's folder")
+
+
+def _listed(folder: Path, classes: tuple[str, ...], root: Path, report: _Report) -> list[_Picture]:
+    """List the pictures of a split by class and name, from their headers alone."""
     pictures = []
     for label, name in enumerate(classes):
-        for path in _files(folder / name, root, problems):
-            picture = _header(path, label, problems)
-            if picture is not None:
-                pictures.append(picture)
+        for path in _files(folder / name, root, report):
+            try:
+                pictures.append(_Picture(path, label, read_header(path)))
+            except UnusableError as why:
+                report.add(path, why)
     return pictures
 
 
-def _files(folder: Path, root: Path, problems: _Problems) -> list[Path]:
-    """Every file below a class's folder that lies, after following links, inside the root."""
+def _files(folder: Path, root: Path, report: _Report) -> list[Path]:
+    """List every file below a class's folder that lies, after following links, inside the root."""
     if folder.is_symlink():
-        problems.add(folder, "a link to a folder, which is not followed")
+        report.add(folder, "a link to a folder, which is not followed")
         return []
     inside, found = root.resolve(), []
-    for where, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder, onerror=lambda error: report.add(Path(error.filename), error.strerror)):
+        folders[:] = [name for name in folders if is_visible(name)]
         for name in [name for name in folders if (Path(where) / name).is_symlink()]:
-            problems.add(Path(where) / name, "a link to a folder, which is not followed")
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = Path(where) / name
-            if name.startswith(".") or name.lower() in _IGNORED:
-                continue
+            report.add(Path(where) / name, "a link to a folder, which is not followed")
+        for path in (Path(where) / name for name in files if is_visible(name)):
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                problems.add(path, "a link that leads out of the folder")
+                report.add(path, "a link that leads out of the folder")
             else:
                 found.append(path)
     return sorted(found)
 
 
-def _header(path: Path, label: int, problems: _Problems) -> _Picture | None:
-    try:
-        if not path.is_file():
-            problems.add(path, "not a file" if path.exists() else "a link to nothing")
-            return None
-        if path.stat().st_size == 0:
-            problems.add(path, "empty")
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's own, larger limit; ours follows
-            with Image.open(path, formats=_FORMATS) as image:
-                width, height = image.size
-                turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation: lying on its side
-                mode = image.mode
-    except UnidentifiedImageError:
-        problems.add(path, "not an image")
-        return None
-    except Image.DecompressionBombError:
-        problems.add(path, f"huge: more than {MAX_PIXELS // 10**6} million pixels")
-        return None
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
-        problems.add(path, f"broken: {_short(error)}")
-        return None
-    why = _unusable(width, height, mode)
-    if why:
-        problems.add(path, why)
-        return None
-    return _Picture(path, label, (width, height) if turned else (height, width), mode in _GREY_MODES)
-
-
-def _unusable(width: int, height: int, mode: str) -> str | None:
-    if width * height > MAX_PIXELS:
-        return f"huge: more than {MAX_PIXELS // 10**6} million pixels"
-    if min(width, height) < MIN_SIDE:
-        return f"{width}x{height} pixels, at least {MIN_SIDE} each way"
-    return f"pixels of kind {mode}; must have 8 or 16 bits" if mode in ("I", "F") else None
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:80] or type(error).__name__
-
-
-def _common_size(
-    listed: dict[str, list[_Picture]], settings: DatasetSettings, root: Path, problems: _Problems
-) -> tuple[int, int]:
-    """Height and width of the packed images: the setting, or what every picture has."""
+def _common_size(listed: dict[str, list[_Picture]], settings: DatasetSettings, report: _Report) -> tuple[int, int]:
+    """Find height and width of the packed images: the setting, or what every picture has."""
+    sizes = {picture.header.size: picture.path for pictures in listed.values() for picture in pictures}
+    if not sizes:
+        raise report.error("no usable image" + (f"; {report.listed}" if report.problems else ""))
     if settings.size is not None:
         return settings.size
-    sizes = {picture.size: picture.path for pictures in listed.values() for picture in pictures}
     if len(sizes) == 1:
         return next(iter(sizes))
-    if not sizes:
-        raise DataError(f"dataset.folder: {root}: no usable image{'; ' + str(problems) if problems.lines else ''}")
-    named = ", ".join(f"{h}x{w} ({path.relative_to(root)})" for (h, w), path in sorted(sizes.items())[:2])
-    raise DataError(
-        f"dataset.folder: {root}: images have {len(sizes)} sizes, such as {named}; set dataset.size: a side or [height, width]"
-    )
+    named = ", ".join(f"{h}x{w} ({report.name(path)})" for (h, w), path in sorted(sizes.items())[:2])
+    raise report.error(f"images have {len(sizes)} sizes, such as {named}; set dataset.size: a side or [height, width]")
 
 
-def _decoded(pictures: list[_Picture], size: tuple[int, int], settings: DatasetSettings, problems: _Problems) -> Split:
-    grey = settings.grayscale if settings.grayscale is not None else all(picture.grey for picture in pictures)
-    images = np.empty((len(pictures), 1 if grey else 3, *size), np.uint8)
+def _common_type(listed: dict[str, list[_Picture]], report: _Report) -> np.dtype[Any]:
+    """Find the type of the pixel values: 8 bits, more bits or fractions, the same for all, as one scale must hold for all."""
+    kinds: dict[str, list[_Picture]] = {}
+    for picture in (picture for pictures in listed.values() for picture in pictures):
+        dtype = np.dtype(picture.header.dtype)
+        kind = "8 bits" if dtype == np.uint8 else "fractions" if dtype.kind == "f" else "more than 8 bits"
+        kinds.setdefault(kind, []).append(picture)
+    if len(kinds) > 1:
+        named = ", ".join(f"{kind} ({len(some)}, such as {report.name(some[0].path)})" for kind, some in kinds.items())
+        raise report.error(f"pictures have pixel values of {len(kinds)} kinds: {named}; convert them to one kind")
+    return np.result_type(*{picture.header.dtype for some in kinds.values() for picture in some})
+
+
+def _decoded(
+    pictures: list[_Picture], size: tuple[int, int], dtype: np.dtype[Any], settings: DatasetSettings, report: _Report
+) -> Split:
+    """Decode the pictures of a split that can be; the others are reported."""
+    gray = all(picture.header.gray for picture in pictures) if settings.grayscale is None else settings.grayscale
+    gray = gray or dtype != np.uint8
+    images = np.empty((len(pictures), 1 if gray else 3, *size), dtype)
     good = np.zeros(len(pictures), bool)
     for i, picture in enumerate(pictures):
         try:
-            images[i] = _pixels(picture.path, size, settings.fit, grey)
-            good[i] = True
-        except Exception as error:  # as in _header: the decoder meets the broken bytes only now
-            problems.add(picture.path, f"broken: {_short(error)}")
+            decoded = read_pixels(picture.path, size, settings.fit, gray)
+        except UnusableError as why:
+            report.add(picture.path, why)
+            continue
+        images[i], good[i] = decoded.pixels, True
+        if decoded.transparent:
+            report.add_transparent(picture.path)
     return Split(images, np.array([picture.label for picture in pictures], np.int64)).where(good)
 
 
-def _pixels(path: Path, size: tuple[int, int], fit: str, grey: bool) -> Images:
-    """(C, H, W) uint8."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # palettes with transparency and odd metadata: the pixels are read all the same
-        with Image.open(path, formats=_FORMATS) as opened:
-            image: Image.Image = opened
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            image = resize(ImageOps.exif_transpose(image).convert("L" if grey else "RGB"), size, fit)
-    pixels = np.asarray(image)
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+def _gray_or_color(splits: dict[str, Split], grayscale: bool | None) -> dict[str, Split]:
+    """Give all splits one channel or three, as is set, or one where every picture is gray, whatever its file's mode says."""
+    if grayscale is None:
+        grayscale = all(_is_gray(split.images) for split in splits.values())
+    return {name: Split(_with_channels(split.images, 1 if grayscale else 3), split.labels) for name, split in splits.items()}
 
 
-def resize(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
-    """To (height, width): "crop" keeps the proportions and cuts what is over, "stretch" keeps everything."""
-    target = size[::-1]
-    if image.size == target:
-        return image
-    if fit == "stretch":
-        return image.resize(target, Image.Resampling.BICUBIC)
-    return ImageOps.fit(image, target, Image.Resampling.BICUBIC)
-
-
-def _grey_or_colour(parts: dict[str, Split], settings: DatasetSettings) -> dict[str, Split]:
-    """One channel for all parts where every picture is grey, whatever its file's mode says; else three for all."""
-    if settings.grayscale is None and all(_is_grey(part.images) for part in parts.values()):
-        return {split: Split(np.ascontiguousarray(part.images[:, :1]), part.labels) for split, part in parts.items()}
-    most = max(part.images.shape[1] for part in parts.values())
-    return {
-        split: part if part.images.shape[1] == most else Split(np.repeat(part.images, most, 1), part.labels)
-        for split, part in parts.items()
-    }
-
-
-def _is_grey(images: Images) -> bool:
+def _is_gray(images: NDArray[Any]) -> bool:
     return images.shape[1] == 1 or all(bool((image == image[:1]).all()) for image in images)
 
 
-def resize_part(part: Split, size: tuple[int, int], fit: str) -> Split:
-    """The part with images of (height, width); any number of channels."""
-    if part.images.shape[2:] == size:
-        return part
-    images = np.empty((*part.images.shape[:2], *size), np.uint8)
-    for i, image in enumerate(part.images):
-        for channel, pixels in enumerate(image):  # Pillow resizes channels each by itself too
-            images[i, channel] = np.asarray(resize(Image.fromarray(pixels), size, fit))
-    return Split(images, part.labels)
+def _with_channels(images: NDArray[Any], channels: int) -> NDArray[Any]:
+    if images.shape[1] == channels:
+        return images
+    return np.ascontiguousarray(images[:, :1]) if channels == 1 else np.repeat(images, channels, 1)

@@ -1,4 +1,4 @@
-"""The info of a prepared data set, and the checks that it must pass."""
+"""What a prepared data set is, and the checks that it must pass."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augsearch.data.settings import MIN_SIDE
-from augsearch.data.splits import Images, Raw, Split, counts_of
+from augsearch.data.splits import Images, Raw, Split, counts_of, pieces
 from augsearch.errors import DataError
-
-_ROWS = 4096  # images looked at in one go: statistics of any data set take a few megabytes
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,9 @@ class DatasetInfo:
     height: int
     width: int
     mean: tuple[float, ...]
-    """Of the training part, for each channel, on the scale of 0..1."""
+    """Mean of the training split, for each channel, on the scale of 0..1."""
     std: tuple[float, ...]
+    """Standard deviation of the training split, likewise."""
     counts: dict[str, tuple[int, ...]]
     """Images of each class in each split."""
     fingerprint: str
@@ -43,7 +42,8 @@ class DatasetInfo:
 
 
 def make_info(name: str, raw: Raw) -> DatasetInfo:
-    train = raw.parts["train"].images
+    """Describe the final splits in `raw`."""
+    train = raw.splits["train"].images
     mean, std = _statistics(train)
     return DatasetInfo(
         name=name,
@@ -54,8 +54,8 @@ def make_info(name: str, raw: Raw) -> DatasetInfo:
         width=train.shape[3],
         mean=mean,
         std=std,
-        counts={split: tuple(counts_of(part, len(raw.classes)).tolist()) for split, part in raw.parts.items()},
-        fingerprint=_fingerprint(raw.parts),
+        counts={name: tuple(counts_of(split, len(raw.classes)).tolist()) for name, split in raw.splits.items()},
+        fingerprint=_fingerprint(raw.splits),
         notes=raw.notes,
     )
 
@@ -63,7 +63,7 @@ def make_info(name: str, raw: Raw) -> DatasetInfo:
 def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel in 0..1, exact: from how often each of the 256 values occurs."""
     histogram = np.zeros((images.shape[1], 256), np.int64)
-    for rows in _rows(images):
+    for rows in pieces(images):
         for channel in range(images.shape[1]):
             histogram[channel] += np.bincount(rows[:, channel].reshape(-1), minlength=256)
     values = np.arange(256) / 255
@@ -74,25 +74,20 @@ def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(round(float(v), 6) for v in mean), tuple(round(max(float(v), 1e-3), 6) for v in std)
 
 
-def _fingerprint(parts: dict[str, Split]) -> str:
+def _fingerprint(splits: dict[str, Split]) -> str:
     digest = hashlib.sha256()
-    for split, part in parts.items():
-        digest.update(f"{split} {part.images.shape}".encode())
-        for rows in _rows(part.images):
+    for name, split in splits.items():
+        digest.update(f"{name} {split.images.shape}".encode())
+        for rows in pieces(split.images):
             digest.update(np.ascontiguousarray(rows).data)
-        digest.update(part.labels.astype(np.int64).tobytes())
+        digest.update(split.labels.astype(np.int64).tobytes())
     return digest.hexdigest()
 
 
-def _rows(images: Images) -> Iterator[Images]:
-    for start in range(0, len(images), _ROWS):
-        yield images[start : start + _ROWS]
-
-
-def shared_images(part: Split, other: Split) -> NDArray[np.bool_]:
-    """(N,) which images of `part` are in `other`, pixel for pixel."""
+def shared_images(split: Split, other: Split) -> NDArray[np.bool_]:
+    """Find the images of `split` that are in `other` too, pixel for pixel: (N,) bool."""
     there = set(_digests(other.images))
-    return np.array([digest in there for digest in _digests(part.images)], bool)
+    return np.array([digest in there for digest in _digests(split.images)], bool)
 
 
 def _digests(images: Images) -> Iterator[bytes]:
@@ -100,23 +95,23 @@ def _digests(images: Images) -> Iterator[bytes]:
 
 
 def check(raw: Raw) -> None:
-    """Every part that is there has images of every class, large enough.
+    """Check that every split has images of every class, and that they are large enough.
 
     Raises:
-        DataError: says which classes and parts lack images.
+        DataError: they are too small, there is one class alone, or a split lacks some class.
     """
-    height, width = raw.parts["train"].images.shape[2:]
+    height, width = raw.splits["train"].images.shape[2:]
     if min(height, width) < MIN_SIDE:
         raise DataError(f"{raw.source}: images are {height}x{width} pixels; must be at least {MIN_SIDE} each way")
     if len(raw.classes) < 2:
         raise DataError(f"{raw.source}: has {len(raw.classes)} class; must have at least 2")
     lacking = {
-        split: [name for name, count in zip(raw.classes, counts_of(part, len(raw.classes)), strict=True) if not count]
-        for split, part in raw.parts.items()
+        name: [label for label, count in zip(raw.classes, counts_of(split, len(raw.classes)), strict=True) if not count]
+        for name, split in raw.splits.items()
     }
-    said = [f"{split} has none of {_names(names)}" for split, names in lacking.items() if names]
-    if said:
-        raise DataError(f"{raw.source}: classes without images: {'; '.join(said)}; every part needs some of every class")
+    listed = [f"{name} has none of {_names(labels)}" for name, labels in lacking.items() if labels]
+    if listed:
+        raise DataError(f"{raw.source}: classes without images: {'; '.join(listed)}; every split needs some of every class")
 
 
 def _names(names: list[str]) -> str:

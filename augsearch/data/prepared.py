@@ -1,8 +1,8 @@
-"""The prepared data set: packed uint8 arrays and a info in one folder.
+"""The prepared data set: packed uint8 arrays and their DatasetInfo in one folder.
 
 `train_images.npy` (N, C, H, W) uint8, `train_labels.npy` (N,) int64, the same for val and test, and `dataset.json`. Images
-are memory-mapped: however many processes train on them, they lie in memory once. The test part has files of its own
-because it is sealed: a search is never given their path.
+are memory-mapped: however many processes train on them, they lie in memory once. The test split has files of its own
+because it is held out: a search is never given their path.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from augsearch.errors import DataError
 from augsearch.files import replacing
 
 
-def save(parts: dict[str, Split], info: DatasetInfo, folder: Path) -> None:
+def save(splits: dict[str, Split], info: DatasetInfo, folder: Path) -> None:
     """Write the prepared folder; the same data give the same bytes, so nothing downstream reruns for nothing."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dataset.json").unlink(missing_ok=True)  # last to come: a folder without a info is not ready
+    (folder / "dataset.json").unlink(missing_ok=True)  # written last: a folder without it is not ready
     for split in SPLITS:
-        for kind, array in (("images", parts[split].images), ("labels", parts[split].labels)):
+        for kind, array in (("images", splits[split].images), ("labels", splits[split].labels)):
             with replacing(folder / f"{split}_{kind}.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, array)
     with replacing(folder / "dataset.json") as temporary:
@@ -32,7 +32,11 @@ def save(parts: dict[str, Split], info: DatasetInfo, folder: Path) -> None:
 
 
 def load_split(folder: Path, split: str) -> Split:
-    """A part of the prepared folder; its images are memory-mapped, privately: nothing that is written reaches the file."""
+    """Load one split of the prepared folder, its images memory-mapped privately: writing to them leaves the file as it is.
+
+    Raises:
+        DataError: the folder is not prepared.
+    """
     try:
         images = np.load(folder / f"{split}_images.npy", mmap_mode="c", allow_pickle=False)
         return Split(images, np.load(folder / f"{split}_labels.npy", allow_pickle=False))
@@ -41,6 +45,11 @@ def load_split(folder: Path, split: str) -> Split:
 
 
 def load_info(path: Path) -> DatasetInfo:
+    """Load a dataset.json.
+
+    Raises:
+        DataError: no such file.
+    """
     try:
         data = json.loads(path.read_text())
     except FileNotFoundError:

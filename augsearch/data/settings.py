@@ -13,7 +13,7 @@ MIN_SIDE = 4
 
 
 class DatasetSettings(Section):
-    """Which images. Exactly one of `name`, `npz` and `folder`."""
+    """Which images, and how they are split. Exactly one of `name`, `npz` and `folder` is set."""
 
     name: str | None = None
     """A built-in data set, such as digits or cifar10, or a function of your own, `my_module:my_function`."""
@@ -22,8 +22,11 @@ class DatasetSettings(Section):
     folder: str | None = None
     """A folder of pictures, relative to `root` (or an absolute path): train, val and test folders of class folders,
     or class folders alone."""
+    layout: Literal["auto", "classes", "splits"] = "auto"
+    """Outermost folders in `folder`: classes, or splits with the classes inside; auto: as their names tell, and refused
+    where they do not."""
     root: str = "data/raw"
-    """The folder of your own data. DVC watches it: a change there makes `prepare` run again."""
+    """The folder of your own data, relative to the workspace. DVC watches it: a change there makes `prepare` run again."""
     download: bool = False
     """Let torchvision fetch a published data set into `root`."""
     size: tuple[int, int] | None = None
@@ -31,25 +34,29 @@ class DatasetSettings(Section):
     fit: Literal["crop", "stretch"] = "crop"
     """How an image of other proportions is resized: its centre, or all of it squeezed."""
     grayscale: bool | None = None
-    """Of a folder: one channel (true), three (false); null: one where every picture is grey."""
+    """Channels of a folder's pictures: one (true), three (false); null: one where every picture is gray."""
+    depth: Literal["refuse", "bits", "range"] = "refuse"
+    """Pixel values of more than 8 bits, and fractions. refuse: stop, and say what there is. bits: the highest number of as
+    many bits as train needs becomes 255 (4095 if its highest value is 4000). range: train's lowest value becomes 0 and its
+    highest 255."""
     bad_files: Literal["refuse", "skip"] = "refuse"
-    """Of a folder, files that cannot be used: stop and name them all, or go on without them and note them."""
+    """Files of a folder that cannot be used: stop and name them all, or go on without them and note them."""
     duplicates: Literal["report", "drop", "refuse"] = "report"
     """Images of train or val that are in test too, pixel for pixel."""
     val_fraction: float = Field(0.2, gt=0, lt=1)
-    """What part of train becomes the validation part where the source has none."""
+    """Fraction of train that becomes the validation split where the source has none."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """What part of the whole becomes the test part where the source has none."""
+    """Fraction of the whole that becomes the test split where the source has none."""
     val_size: int | None = Field(None, ge=1)
-    """Images in the validation part, in place of `val_fraction`; of a source that has one, so many of it."""
+    """Images in the validation split, in place of `val_fraction`; a source's own validation split is reduced to it."""
     train_size: int | None = Field(None, ge=1)
-    """Images in the training part, the same proportions of classes."""
+    """Images in the training split, in the same proportions of classes."""
     imbalance: float | None = Field(None, ge=1)
-    """A long tail: the training part has this many times as many images of the first class as of the last."""
+    """Long tail: the training split has this many times as many images of the first class as of the last."""
     counts: dict[str, int] | None = None
-    """Images of the classes named in the training part."""
+    """Images in the training split, for the classes named."""
     seed: int = Field(0, ge=0)
-    """Of every split and subset."""
+    """Seed of every split and subset."""
 
     @field_validator("size", mode="before")
     @classmethod
@@ -68,7 +75,14 @@ class DatasetSettings(Section):
     @field_validator("counts", mode="before")
     @classmethod
     def _class_names(cls, counts: Any) -> Any:
-        return {str(name): count for name, count in counts.items()} if isinstance(counts, dict) else counts
+        if not isinstance(counts, dict):
+            return counts
+        for name in counts:
+            if isinstance(name, bool) or not isinstance(name, str | int):
+                raise ValueError(f"{name!r} is a {type(name).__name__}; must be a class's name as text, such as 'no'")
+        if len({str(name) for name in counts}) < len(counts):
+            raise ValueError("names a class twice, as text and as a number")
+        return {str(name): count for name, count in counts.items()}
 
     @field_validator("counts")
     @classmethod
@@ -82,8 +96,8 @@ class DatasetSettings(Section):
     def _one_source(self) -> DatasetSettings:
         sources = {"name": self.name, "npz": self.npz, "folder": self.folder}
         if sum(value is not None for value in sources.values()) != 1:
-            found = ", ".join(f"{key} is {value!r}" for key, value in sources.items())
-            raise ValueError(f"{found}; set exactly one of them, the others null")
+            listed = ", ".join(f"{key} is {value!r}" for key, value in sources.items())
+            raise ValueError(f"{listed}; set exactly one of them, the others null")
         smaller = [key for key in ("train_size", "imbalance", "counts") if getattr(self, key) is not None]
         if len(smaller) > 1:
             raise ValueError(f"{' and '.join(smaller)} are set; set at most one of train_size, imbalance and counts")

@@ -1,8 +1,10 @@
-"""The parts of a data set, and how a part is split off or made smaller: stratified, and the same for the same seed."""
+"""The splits of a data set, and how images are drawn for one: stratified, and the same for the same seed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,11 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from augsearch.errors import DataError
+from augsearch.section import nearest
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 Counts = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 SPLITS = ("train", "val", "test")
+_PIECE = 2**20  # pixel values looked at in one go
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,14 @@ class Split:
     _resident: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def tensors(self, device: str) -> tuple[Tensor, Tensor]:
-        """Images and labels on the device, put there once however many trainings ask; on the CPU, these very arrays."""
+        """Put images and labels on a device, once however many trainings ask; on the CPU they share these arrays' memory."""
         if device not in self._resident:
             self._resident[device] = torch.from_numpy(self.images).to(device), torch.from_numpy(self.labels).to(device)
         return self._resident[device]
 
-    def where(self, mask: NDArray[np.bool_]) -> Split:
-        return Split(self.images[mask], self.labels[mask])
+    def where(self, mask: Mask) -> Split:
+        """Keep the images where `mask` (N,) is true; all of them are kept without a copy."""
+        return self if mask.all() else Split(self.images[mask], self.labels[mask])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -42,38 +48,60 @@ class Split:
 class Raw:
     """What a source gives: train, and val and test where it has them; the names of its classes; where it is from."""
 
-    parts: dict[str, Split]
+    splits: dict[str, Split]
+    """Images may be of any type of number here; `augsearch.data.depth` makes them uint8."""
     classes: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = ()
     """What people should know about it, one line each."""
+    names: dict[str, Sequence[str]] = field(default_factory=dict)
+    """Names of a split's images, for messages; none: their indices."""
+    groups: dict[str, NDArray[np.str_]] = field(default_factory=dict)
+    """(N,) names of what a split's images show, such as patients: images of one group stay together. Empty: no groups."""
+
+    def name(self, split: str, row: int) -> str:
+        """Name an image for people."""
+        return self.names[split][row] if split in self.names else f"{split}_images[{row}]"
 
 
-def counts_of(part: Split, classes: int) -> Counts:
-    """(classes,) images of each class."""
-    return np.bincount(part.labels, minlength=classes).astype(np.int64)
+def pieces(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Go through images in order, a few megabytes at a time."""
+    rows = max(1, _PIECE // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(0, len(images), rows):
+        yield images[start : start + rows]
 
 
-def take(part: Split, quota: Counts, seed: int) -> tuple[Split, Split]:
-    """(the part taken, the rest): quota[c] images drawn from class c, both in their old order."""
+def counts_of(split: Split, classes: int) -> Counts:
+    """Count the images of each class: (classes,)."""
+    return np.bincount(split.labels, minlength=classes).astype(np.int64)
+
+
+def draw(labels: Labels, quota: Counts, seed: int) -> Mask:
+    """Draw quota[c] images from each class c: (N,), true where an image is drawn."""
     rng = np.random.default_rng(seed)
-    taken = np.zeros(len(part), bool)
+    drawn = np.zeros(len(labels), bool)
     for label, count in enumerate(quota):
-        members = rng.permutation(np.flatnonzero(part.labels == label))
-        taken[members[:count]] = True
-    return part.where(taken), part.where(~taken)
+        drawn[rng.permutation(np.flatnonzero(labels == label))[:count]] = True
+    return drawn
 
 
-def split_off(part: Split, fraction: float, seed: int = 0) -> tuple[Split, Split]:
-    """(the rest, the part split off): that fraction of every class, at least one image of each that has two."""
-    counts = counts_of(part, 0)
-    quota = np.where(counts > 1, np.maximum(np.round(fraction * counts), 1), 0).astype(np.int64)
-    taken, rest = take(part, quota, seed)
-    return rest, taken
+def take(split: Split, quota: Counts, seed: int) -> tuple[Split, Split]:
+    """Draw quota[c] images from each class c; return them and the rest, both in their old order."""
+    drawn = draw(split.labels, quota, seed)
+    return split.where(drawn), split.where(~drawn)
+
+
+def fraction_of(counts: Counts, fraction: float) -> Counts:
+    """Share of every class: (classes,); at least one image of each that has two."""
+    return np.where(counts > 1, np.maximum(np.round(fraction * counts), 1), 0).astype(np.int64)
 
 
 def stratified(counts: Counts, total: int, field: str) -> Counts:
-    """(classes,) how many of each class make `total` with the same proportions: largest remainders, one at least.
+    """Share `total` among the classes in their proportions, by largest remainders, at least one each: (classes,).
+
+    Args:
+        counts: (classes,) images that there are.
+        field: the setting that an error names.
 
     Raises:
         DataError: fewer than one for each class, or more than there are.
@@ -93,7 +121,7 @@ def stratified(counts: Counts, total: int, field: str) -> Counts:
 
 
 def long_tail(counts: Counts, imbalance: float) -> Counts:
-    """(classes,) n_c * imbalance ** (-c / (C - 1)): from all of the first class down to 1/imbalance of the last.
+    """Thin the classes to a long tail, n_c * imbalance ** (-c / (C - 1)): all of the first, 1/imbalance of the last.
 
     Cui et al.: Class-balanced loss based on effective number of samples (CVPR 2019), section 5.1.
     """
@@ -104,7 +132,7 @@ def long_tail(counts: Counts, imbalance: float) -> Counts:
 
 
 def named_counts(counts: Counts, classes: tuple[str, ...], wanted: dict[str, int]) -> Counts:
-    """(classes,) the wanted number of the classes named, all of the others.
+    """Keep the wanted number of the classes named and all of the others: (classes,).
 
     Raises:
         DataError: no such class, or it has fewer images.
@@ -112,7 +140,7 @@ def named_counts(counts: Counts, classes: tuple[str, ...], wanted: dict[str, int
     quota = counts.copy()
     for name, number in wanted.items():
         if name not in classes:
-            raise DataError(f"dataset.counts: {name!r} is no class; there are {', '.join(classes)}")
+            raise DataError(f"dataset.counts: {name!r} is no class{nearest(name, classes)}; there are {', '.join(classes)}")
         if number > counts[classes.index(name)]:
             raise DataError(f"dataset.counts: {name}: {number}; must be at most the {counts[classes.index(name)]} there are")
         quota[classes.index(name)] = number
