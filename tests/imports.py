@@ -34,9 +34,15 @@ def imported(file: str, *, at_import: bool = False) -> tuple[str, ...]:
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    paths = dict.fromkeys(name.replace(".", "/") for name in names if name.split(".")[0] in PACKAGES)
-    return tuple(f for path in paths for f in (f"{path}.py", f"{path}/__init__.py") if (ROOT / f).exists() and f != file)
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [name if _file(name) else node.module for name in modules]
+    files = dict.fromkeys(_file(name) for name in names if name.split(".")[0] in PACKAGES)
+    return tuple(f for f in files if f is not None and f != file)
+
+
+def _file(module: str) -> str | None:
+    path = module.replace(".", "/")
+    return next((f for f in (f"{path}.py", f"{path}/__init__.py") if (ROOT / f).exists()), None)
 
 
 def _at_import(node: ast.AST) -> Iterable[ast.AST]:
