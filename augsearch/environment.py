@@ -64,7 +64,7 @@ def hardware(device: str = "cpu") -> str:
     if device.startswith("cuda"):
         import torch
 
-        return torch.cuda.get_device_name(device)
+        return torch.cuda.get_device_name(device) if torch.cuda.is_available() else f"{device}, seen by the script alone"
     return f"{cores()} cores, {processor()}"
 
 

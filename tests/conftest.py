@@ -17,9 +17,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 from mlflow import MlflowClient
 
 ROOT = Path(__file__).parent.parent
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+settings.load_profile("no deadline")
 COPIED = (
     "augsearch",
     "flows",

@@ -52,36 +52,16 @@ def test_what_stands_beside_the_table_agrees_with_it(reproduced: Checkout) -> No
     assert all(row["sentence"][1:] in said for row in differences)
     for row in table(reproduced, "optimism"):
         assert float(row["test"]) == means[row["method"]]
-        assert float(row["optimism"]) == pytest.approx(float(row["best_validation"]) - means[row["method"]], abs=0.002)
+        if row["method"] == "pba":  # trained by another recipe than its arm: nothing to compare
+            assert (row["optimism"], "lr 0.1" in row["note"]) == ("", True)
+        else:
+            assert float(row["optimism"]) == pytest.approx(float(row["best_validation"]) - means[row["method"]], abs=0.002)
     right, total = Counter[str](), Counter[str]()
     for row in table(reproduced, "confusion"):
         total[row["arm"]] += int(row["count"])
         right[row["arm"]] += int(row["count"]) * (row["true"] == row["predicted"])
     assert {arm: 100 * right[arm] / total[arm] for arm in means} == pytest.approx(means, abs=0.001)
     assert len(table(reproduced, "recall")) == 10 * len(means)
-
-
-@pytest.mark.slow
-def test_the_originals_rule_goes_on_where_it_was_stopped(reproduced: Checkout) -> None:
-    """Every trial again, judged on test; a journal that lost its end is completed, the rest is not trained again."""
-    params = reproduced.root / "params.yaml"
-    kept, journal = params.read_text(), reproduced.root / "models/originals.jsonl"
-    reproduced.set_params({"table": {"originals_rule": True}})
-    try:
-        reproduced.run("python", "-m", "flows", "tabulate")
-        whole, claimed = journal.read_bytes().splitlines(), table(reproduced, "optimism")
-        assert len(whole) == 1 + 2 * 6
-        best = {round(100 * json.loads(line)["best"], 3) for line in whole[1:]}
-        assert all(float(row["originals_rule"]) in best for row in claimed)
-        assert max(best) == max(float(row["originals_rule"]) for row in claimed)
-        journal.write_bytes(b"\n".join(whole[:6]) + b"\n" + whole[6][:20])
-        again = reproduced.run("python", "-m", "flows", "tabulate")
-        assert "originals' rule: 6/12 trials" in again.stderr + again.stdout
-        assert "originals' rule: 5/12 trials" not in again.stderr + again.stdout
-        assert sorted(journal.read_bytes().splitlines()) == sorted(whole)
-        assert table(reproduced, "optimism") == claimed
-    finally:
-        params.write_text(kept)
 
 
 def test_the_report_is_made_and_shown_everywhere(reproduced: Checkout) -> None:
@@ -199,10 +179,41 @@ def test_deployment_runs_the_same_flows_and_leaves_dvc_clean(reproduced: Checkou
         stop(worker)
     log = (reproduced.root / "worker.log").read_text()
     assert done.returncode == 0, log[-4000:]
-    assert "6 of 7 trials are in the journal and do not run again" in log
+    assert "6 of 7 trials are in the store and do not run again" in log
     assert changed_stages(reproduced) == set()
-    journal = (reproduced.root / "models/journals/tuun.jsonl").read_text().splitlines()
-    assert sorted(r["trial"] for r in map(json.loads, journal) if "trial" in r) == list(range(7))
+    trials = reproduced.search_summary("tuun")["trials"]
+    assert [trial["trial"] for trial in trials] == list(range(7))
+
+
+def test_more_trials_and_fewer_again_are_the_first_table(reproduced: Checkout) -> None:
+    """B1: what was trained for one policy is never taken for another's, and going back trains nothing."""
+    stages = ("python", "-m", "flows", "search", "retrain", "tabulate")
+    kept, scores = (reproduced.root / "params.yaml").read_text(), reproduced.root / "reports/scores.csv"
+    try:
+        reproduced.set_params({"search": {"trials": 6}})
+        reproduced.run(*stages)
+        first, weights, before = seconds_aside(scores), files(reproduced, "models/weights"), reproduced.outcomes()
+        reproduced.set_params({"search": {"trials": 12}})
+        reproduced.run(*stages)
+        extended = reproduced.outcomes()
+        assert seconds_aside(scores) != first
+        reproduced.set_params({"search": {"trials": 6}})
+        reproduced.run(*stages)
+        assert seconds_aside(scores) == first
+        assert files(reproduced, "models/weights") == weights
+        assert reproduced.outcomes() == extended  # nothing ran again
+        assert before.items() <= extended.items()
+    finally:
+        (reproduced.root / "params.yaml").write_text(kept)
+
+
+def seconds_aside(scores: Path) -> list[dict[str, str]]:
+    with scores.open() as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def files(checkout: Checkout, folder: str) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (checkout.root / folder).iterdir()}
 
 
 def test_the_entrypoint_loads(monkeypatch: pytest.MonkeyPatch) -> None:
