@@ -204,9 +204,10 @@ def test_networks_that_cannot_be_grouped_say_so(network: type[nn.Module]) -> Non
 def test_images_are_augmented_together_as_each_alone() -> None:
     augments = [Augment((some_policy(9), some_policy(k)), seed=k) for k in range(3)]
     images = torch.from_numpy(PARTS["train"].images[:60])
-    together = augment_together(augments, images.repeat(3, 1, 1, 1), epoch=2, position=40)
+    together = augment_together(augments, images.repeat(3, 1, 1, 1), [(2, 40, 50), (3, 0, 10)])
     for k in range(3):
-        alone = Augment((some_policy(9), some_policy(k)), seed=k)(images, epoch=2, position=40)
+        augment = Augment((some_policy(9), some_policy(k)), seed=k)
+        alone = torch.cat([augment(images[:50], epoch=2, position=40), augment(images[50:], epoch=3, position=0)])
         assert torch.equal(together[60 * k : 60 * (k + 1)], alone)
 
 

@@ -13,12 +13,13 @@ from augsearch.data.settings import DatasetSettings
 from augsearch.data.splits import Split
 from augsearch.errors import CheckpointError
 from augsearch.evidence.arms import EXPERT
-from augsearch.policy import Policy, Schedule, Segment
+from augsearch.policy import Operation, Policy, Schedule, Segment, SubPolicy
+from augsearch.policy.augment import Augment
 from augsearch.training.checkpoints import Checkpoint
 from augsearch.training.settings import NetworkSettings, TrainSettings
 from augsearch.training.steps import learning_rates
-from augsearch.training.trainer import Classifier, NotFiniteError, Trained, predict, train
-from augsearch.training.training import new_network, normalisation
+from augsearch.training.trainer import Classifier, NotFiniteError, Trained, _batches, predict, train
+from augsearch.training.training import mean_fill, new_network, normalisation
 
 PARTS, CARD = prepare(DatasetSettings(name="digits"))
 SHORT = TrainSettings(epochs=4)
@@ -125,6 +126,39 @@ def test_ten_steps_as_stored(name: str) -> None:
     """A refactor does not move a loss curve; where one is meant to move: `python -m tests.test_trainer` writes the file."""
     torch.set_num_threads(1)
     assert ten_steps(name) == pytest.approx(GOLDEN[name], rel=1e-4)  # another CPU may add up in another order
+
+
+def test_a_policy_is_a_schedule_of_one_segment() -> None:
+    """And both are what a user's own loop does with `Augment` in the same epochs."""
+    settings, policy = TrainSettings(epochs=3, evaluate_every=3), EXPERT["digits"]
+    schedule = Schedule((Segment(1, policy), Segment(2, policy)))
+    losses = [
+        train(
+            new_network(NetworkSettings(width=4), CARD, 1), PARTS["train"], None, item, settings, normalisation(CARD), seed=1
+        ).losses
+        for item in (policy, schedule)
+    ]
+    assert losses[0] == losses[1]
+    images, labels = PARTS["train"].tensors("cpu")
+    batches = list(_batches(images, labels, [Augment(policy, seed=1, batch_size=50)], normalisation(CARD), 50, [1], 0, 3))
+    augment, order = Augment(policy, seed=1, batch_size=50), torch.Generator().manual_seed(1)
+    for epoch in range(3):
+        index = torch.randperm(200, generator=order)
+        for k in range(4):
+            x, y = batches[4 * epoch + k]
+            rows = index[50 * k : 50 * (k + 1)]
+            assert torch.equal(y, labels[rows])
+            assert torch.equal(x, normalisation(CARD)(augment(images[rows], epoch=epoch)))
+
+
+def test_what_pba_fills_with_is_the_data_sets_mean() -> None:
+    away = Policy((SubPolicy((Operation("TranslateX", 1.0, 9.0),)),) * 2, "pba", "count")
+    image = torch.zeros(64, 3, 8, 8, dtype=torch.uint8)
+    filled = Augment(away, fill=mean_fill(CARD))(image)
+    colors = {tuple(pixel) for pixel in filled.permute(0, 2, 3, 1).reshape(-1, 3).tolist()}
+    assert colors == {(0, 0, 0), tuple(round(255 * mean) for mean in CARD.mean)}
+    tuun = Policy((SubPolicy((Operation("TranslateX", 1.0, 1.0),)),))
+    assert 128 in Augment(tuun, fill=mean_fill(CARD))(image).unique()
 
 
 # --- schedules and options ----------------------------------------------------------------------------

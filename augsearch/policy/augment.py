@@ -13,7 +13,7 @@ operation together, grouped by operation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from augsearch.errors import PolicyError
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule
-from augsearch.policy.ops import Floats, apply, check_images, find
+from augsearch.policy.ops import Dialect, Floats, apply, check_images, find
 from augsearch.policy.ops.magnitudes import CHANCE
 from augsearch.policy.randomness import Positions, uniform, worker_seed
 
@@ -32,6 +32,12 @@ _SUB_POLICY, _OPERATION, _COUNT, _ORDER, _PARTNER = range(5)
 _STREAMS_PER_POLICY = 16
 _AHEAD = 1024
 _COUNT_AT_MOST = np.array([0.2, 0.5, 1.0])  # PBA, section 3.2: 0, 1 or 2 operations with p = .2, .3, .5
+
+Color = int | tuple[int, ...]
+Fill = Color | Mapping[Dialect, Color] | None
+"""A colour for all policies, or by their dialect; None for each dialect's own."""
+Piece = tuple[int, int, int]
+"""(epoch, position of the first image in it, images): images that lie one after the other in an epoch."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,8 @@ class Augment:
         batch_size: images of a mini-batch, which share a sub-policy where policies are drawn by "batch". Without it a
             call is a mini-batch, whatever its size. With it, calls may hold parts of mini-batches or several: images at
             positions [k * batch_size, (k + 1) * batch_size) of an epoch are one.
-        fill: colour outside the frame; the dialect's when absent (give the data set's mean for PBA).
+        fill: colour outside the frame, for all policies or by dialect; the dialect's own when absent. PBA's is the data set's
+            mean: {"pba": (125, 122, 113)} is CIFAR-10's.
         pool: (N, C, H, W) uint8, the images that SamplePairing mixes in. Without one an image's partner is drawn
             from its own mini-batch, as the images came, and "however cut" holds for cuts between mini-batches.
         one_sided_rotate: Tuun's released code never turns Rotate's sign; the default draws it, as for shears.
@@ -104,7 +111,7 @@ class Augment:
         *,
         seed: int = 0,
         batch_size: int | None = None,
-        fill: int | tuple[int, ...] | None = None,
+        fill: Fill = None,
         one_sided_rotate: bool = False,
         pool: Tensor | None = None,
     ) -> None:
@@ -142,8 +149,8 @@ class Augment:
         if position is None:
             position = self._positions.at(counted, epoch)
         self._positions.passed(counted, epoch, position + len(images))
-        for i in range(len(self.parts)):
-            images = _apply_part([augment], i, images, epoch, position)
+        for i, (policy, plan) in enumerate(augment.plans(len(images), epoch, position)):
+            images = _apply_part([augment], i, [policy], [plan], images, [(epoch, position, len(images))])
         return images
 
     def _with_seed(self, seed: int) -> Augment:
@@ -235,28 +242,47 @@ class Augment:
         return np.where(accepted, order, -1)
 
 
-def augment_together(augments: Sequence[Augment], images: Tensor, *, epoch: int, position: int) -> Tensor:
-    """Apply several Augments at once, each to its own images, as if each were called alone.
+def augment_together(augments: Sequence[Augment], images: Tensor, pieces: Sequence[Piece]) -> Tensor:
+    """Apply several Augments at once, each to its own images, as if each were called alone for each piece.
 
-    images: (K * B, C, H, W) uint8, those of the first Augment first. All of them go through each operation together.
-
-    Their parts are as many, part by part of the same dialect, and their `fill` is the same.
+    Args:
+        augments: K of them. Their parts are as many, part by part of the same dialect, and their `fill` is the same.
+        images: (K * B, C, H, W) uint8, those of the first Augment first. All go through each operation together.
+        pieces: where the B images of each Augment lie; of several epochs, one after the other.
     """
     for i in range(len(augments[0].parts)):
-        images = _apply_part(augments, i, images, epoch, position)
+        policies = [augment._part(i, epoch) for augment in augments for epoch, _, _ in pieces]
+        places = [(augment, *piece) for augment in augments for piece in pieces]
+        stream = i * _STREAMS_PER_POLICY
+        plans = [
+            augment._plan(policy, count, epoch, position, stream)
+            for policy, (augment, epoch, position, count) in zip(policies, places, strict=True)
+        ]
+        images = _apply_part(augments, i, policies, plans, images, pieces)
     return images
 
 
-def _apply_part(augments: Sequence[Augment], i: int, images: Tensor, epoch: int, position: int) -> Tensor:
-    """Apply the i-th part of each Augment."""
-    policies = [augment._part(i, epoch) for augment in augments]
-    count, stream = len(images) // len(augments), i * _STREAMS_PER_POLICY
-    plans = [a.planned(policy, count, epoch, position, stream) for a, policy in zip(augments, policies, strict=True)]
+def _apply_part(
+    augments: Sequence[Augment],
+    i: int,
+    policies: Sequence[Policy],
+    plans: Sequence[Plan],
+    images: Tensor,
+    pieces: Sequence[Piece],
+) -> Tensor:
+    """Apply the i-th part of each Augment; policies and plans: of each Augment's pieces, the first Augment's first."""
+    owners = [augment for augment in augments for _ in pieces]
     partners = None
-    if any(augment._table(policy).paired for augment, policy in zip(augments, policies, strict=True)):
-        own = zip(augments, torch.split(images, count), strict=True)
-        partners = torch.cat([augment._partners(x, epoch, position, stream + _PARTNER) for augment, x in own])
-    return perform(Plan.stack(plans), images, policies[0], augments[0].fill, partners)
+    if any(owner._table(policy).paired for owner, policy in zip(owners, policies, strict=True)):
+        counts = [count for _ in augments for _, _, count in pieces]
+        places = [(epoch, position, i * _STREAMS_PER_POLICY + _PARTNER) for _ in augments for epoch, position, _ in pieces]
+        own = zip(owners, torch.split(images, counts), places, strict=True)
+        partners = torch.cat([owner._partners(x, *place) for owner, x, place in own])
+    return perform(Plan.stack(plans), images, policies[0], _fill_of(augments[0].fill, policies[0].dialect), partners)
+
+
+def _fill_of(fill: Fill, dialect: Dialect) -> Color | None:
+    return fill.get(dialect) if isinstance(fill, Mapping) else fill
 
 
 @dataclass(frozen=True)

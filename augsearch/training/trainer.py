@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from augsearch.data.splits import Split
 from augsearch.errors import CheckpointError
 from augsearch.policy import Augmentation, Policy, Schedule
-from augsearch.policy.augment import Augment, augment_together
+from augsearch.policy.augment import Augment, Fill, Piece, augment_together
 from augsearch.training.checkpoints import Checkpoint
 from augsearch.training.metrics import Evaluation, evaluation
 from augsearch.training.networks.grouped import join, split
@@ -71,6 +71,7 @@ def train(
     *,
     seed: int,
     device: str = "cpu",
+    fill: Fill = None,
     objective: str = "accuracy",
     on_epoch: Callable[[int, float], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
@@ -85,6 +86,7 @@ def train(
         policy: the augmentation, or None.
         seed: of the order of images, of the augmentation and of what the network draws in training; the first weights
             are drawn by whoever built the model.
+        fill: colour outside the frame, as `Augment` takes it.
         objective: which score `on_epoch` is given.
         on_epoch: called with (epoch, validation score) after each evaluation; may raise to stop.
         on_checkpoint: called with the state after an epoch; it lies on the CPU and is not touched later.
@@ -97,7 +99,7 @@ def train(
     """
     started = saved = time.perf_counter()
     run = _Run([model], settings, normalisation, len(part), device)
-    augments = None if policy is None else [Augment(policy, seed=seed, batch_size=run.batch_size)]
+    augments = None if policy is None else [Augment(policy, seed=seed, batch_size=run.batch_size, fill=fill)]
     losses: list[float] = []
     with _seeded(seed, device):
         if resume is not None:
@@ -144,6 +146,7 @@ def train_members(
     *,
     until: int,
     device: str = "cpu",
+    fill: Fill = None,
 ) -> list[Checkpoint | NotFiniteError]:
     """Train models of one kind as one (`networks.grouped`), from the same epoch up to epoch `until`; there they are judged.
 
@@ -160,7 +163,7 @@ def train_members(
     seeds = [member.seed for member in members]
     augments = None
     if members[0].policies:
-        augments = [Augment(member.policies, seed=member.seed, batch_size=run.batch_size) for member in members]
+        augments = [Augment(m.policies, seed=m.seed, batch_size=run.batch_size, fill=fill) for m in members]
     with _seeded(seeds[0], device):
         states = [member.state for member in members if member.state is not None]
         if states:
@@ -298,21 +301,28 @@ def _batches(
     batches that it gives, nor do a member's batches depend on the others."""
     orders = [torch.Generator().manual_seed(seed) for seed in seeds]
     steps = len(images) // batch_size
-    # A schedule may change between epochs, so its images are not augmented past the end of one.
-    mixed = augments is None or all(isinstance(part, Policy) for augment in augments for part in augment.parts)
-    block = max(_AHEAD // (steps * batch_size), 1) if mixed else 1
+    used = steps * batch_size  # images of an epoch
+    block = max(_AHEAD // used, 1)  # epochs that are augmented together
     chunk = max(_AHEAD // batch_size, 1) * batch_size
     for first in range(0, end, block):
         here = range(first, min(first + block, end))
-        index = torch.stack([_order(order, len(images), steps * batch_size, len(here)) for order in orders])
-        for start in range(max(begin - first, 0) * steps * batch_size, index.shape[1], chunk):
+        index = torch.stack([_order(order, len(images), used, len(here)) for order in orders])
+        for start in range(max(begin - first, 0) * used, index.shape[1], chunk):
             at = index[:, start : start + chunk].to(images.device)
             x = images[at.flatten()]
             if augments is not None:
-                x = augment_together(augments, x, epoch=first, position=start)
+                x = augment_together(augments, x, list(_pieces(first, used, start, start + at.shape[1])))
             x = _side_by_side(normalisation(x), len(at)).contiguous(memory_format=torch.channels_last)
             y = labels[at].T if len(at) > 1 else labels[at[0]]
             yield from zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True)
+
+
+def _pieces(first: int, used: int, start: int, end: int) -> Iterator[Piece]:
+    """Where images `start` to `end`, counted from the beginning of epoch `first`, lie; `used` make an epoch."""
+    while start < end:
+        count = min(used - start % used, end - start)
+        yield first + start // used, start % used, count
+        start += count
 
 
 def _order(generator: torch.Generator, images: int, used: int, epochs: int) -> Tensor:

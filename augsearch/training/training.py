@@ -28,6 +28,7 @@ from augsearch.job import Bench, Outcome
 from augsearch.outcome import Failure, FailureKind, Result
 from augsearch.policy import ALGORITHM_VERSION as POLICY_VERSION
 from augsearch.policy import Augmentation, Chain, Policy, Schedule, stretched, to_dict
+from augsearch.policy.augment import Fill
 from augsearch.store import file_of
 from augsearch.training import ALGORITHM_VERSION, networks
 from augsearch.training.checkpoints import Checkpoint
@@ -147,6 +148,11 @@ def normalisation(info: DatasetInfo) -> Normalisation:
     return Normalisation(info.mean, info.std)
 
 
+def mean_fill(info: DatasetInfo) -> Fill:
+    """The data set's mean color for PBA, whose code fills with what is 0 after normalisation (arcelien/pba)."""
+    return {"pba": tuple(round(255 * mean) for mean in info.mean)}
+
+
 def load_checked_info(folder: Path, fingerprint: str) -> DatasetInfo:
     """The prepared data set's description.
 
@@ -213,6 +219,7 @@ def _run_whole(training: Training, bench: Bench) -> Outcome:
             normalisation(info),
             seed=training.seed,
             device=bench.device,
+            fill=mean_fill(info),
             on_epoch=in_time,
             on_checkpoint=keep,
             checkpoint_seconds=_CHECKPOINT_SECONDS,
@@ -249,6 +256,7 @@ def _run_round(trainings: Sequence[Training], bench: Bench) -> list[Outcome]:
             normalisation(info),
             until=first.epochs,
             device=bench.device,
+            fill=mean_fill(info),
         )
     except (RuntimeError, MemoryError) as error:
         return [_failure(error, time.perf_counter() - clock, started, bench, 0) for _ in trainings]
