@@ -1,4 +1,4 @@
-"""augsearch finds the data augmentation that makes an image classifier better, and proves it.
+"""augsearch finds the data augmentation that makes an image classifier better, and shows by how much.
 
     import augsearch
 
@@ -11,6 +11,7 @@ One image at a time, in a DataLoader: `augsearch.Transform`. The search alone, f
 """
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from augsearch.errors import AugsearchError
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from augsearch.policy.augment import Augment
     from augsearch.policy.transform import Transform
     from augsearch.search.study import Study, minimize
+
+try:
+    __version__ = version("augsearch")
+except PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0.0.0"
 
 _MODULES = {
     "policy.augment": ("Augment",),

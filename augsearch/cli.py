@@ -21,6 +21,7 @@ from augsearch.policy.exchange import EXPORTERS, IMPORTERS, Options, export, fas
 from augsearch.policy.image_files import load_images
 from augsearch.policy.pictures import example_images, picture
 
+_EXTRA = ("matplotlib", "torchvision")  # packages that the core does without
 _NOTES = {"fast-autoaugment": fast_autoaugment.NOTE}
 
 
@@ -33,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(line)
     except AugsearchError as error:
         message = str(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
+            raise
+        message = f"this needs {package}: pip install 'augsearch[pipeline]'"
     except OSError as error:  # a folder in place of a file, no permission, no room
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     else:

@@ -6,7 +6,6 @@ import io
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -92,6 +91,8 @@ def schedule_bands(schedule: Schedule, width: int) -> Image.Image:
             at = (names.index(operation.name), i)
             bands["probability"][at] += operation.probability
             bands["magnitude"][at] = max(bands["magnitude"][at], operation.magnitude)
+    from matplotlib.figure import Figure  # seconds to import, which policies without epochs should not pay
+
     figure = Figure(figsize=(width / 100, 3.6), dpi=100, layout="constrained")
     colours = [f"C{i}" for i in range(10)]
     for axes, (kind, band) in zip(figure.subplots(1, 2), bands.items(), strict=True):
