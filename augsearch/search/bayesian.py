@@ -65,7 +65,7 @@ class BayesianSearcher(SpaceSearcher):
         fitted = len(self.finished()) >= 2  # or there is nothing to fit a surrogate to
         new = self._random_trials(min(n, max(self.n_initial_points - before, 0)) if fitted else n)
         if fitted and len(new) < n and not self.exhausted:
-            new += [self._trial(row) for row in self._propose(n - len(new), before)]
+            new += [self.add(row) for row in self._propose(n - len(new), before)]
         return new
 
     def _random_row(self) -> Floats | None:
