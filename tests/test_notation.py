@@ -164,6 +164,8 @@ def test_numbers_that_yaml_takes_for_strings() -> None:
         ({"x": {"_type": "normal", "_value": [0, 0]}}, "the deviation must be above 0"),
         ({"x": {"_type": "lognormal", "_value": [1000, 1]}}, "are those of the logarithm"),
         ({"x": [0, 1]}, "must have a _type and a _value"),
+        ({"policy": {"_type": "policy", "_value": ["Rotate"], "pairs": 3}}, "the name must be policy, the _value a list"),
+        ({"p": {"_type": "policy", "_value": ["Rotate"]}}, "the name must be policy"),
         ({"operation1_1": 3}, "operation1_1: 3; must have a _type"),
         ([], "no parameters"),
         ([(10, 5)], "x0: \\(10, 5\\); the lower bound 10 has to be less"),
@@ -208,6 +210,7 @@ def test_points_are_the_same_if_and_only_if_their_values_are(entry: dict[str, An
     assert space.every_row is not None
     values = [space.decode(row)["x"] for row in space.every_row]
     assert values == sorted(set(values)) and set(found) <= set(values)
+    assert [space.decode(space.row({"x": value}))["x"] for value in values] == values
     assert set(space.keys(rows)) <= set(space.keys(space.every_row))
 
 
@@ -220,8 +223,18 @@ def test_a_nested_spaces_points_are_counted_by_option() -> None:
     assert read_space({"x": entry, "z": UNIT}).every_row is None
 
 
+@given(u=st.floats(0, 1), kind=st.sampled_from(["uniform", "loguniform", "normal", "lognormal"]))
+def test_a_value_has_a_row_that_stands_for_it(u: float, kind: str) -> None:
+    space = read_space({"x": {"_type": kind, "_value": [0.01, 3]}})
+    value = space.decode([u])["x"]
+    assert space.decode(space.row({"x": value}))["x"] == pytest.approx(value, rel=1e-6)
+
+
 def test_whole_numbers_of_any_size_are_exact() -> None:
     low = 2**70
     found = values({"_type": "randint", "_value": [low, low + 3]})
     assert set(found) == {low, low + 1, low + 2}
     assert all(0 <= value < 2**70 for value in values({"_type": "randint", "_value": [0, 2**70]}))
+    powers = values({"_type": "lograndint", "_value": [1, 1025]}, 2000)
+    assert {type(value) for value in powers} == {int} and set(powers) <= set(range(1, 1025))
+    assert np.median(powers) == pytest.approx(32, rel=0.2)

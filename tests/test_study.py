@@ -1,13 +1,17 @@
 """Study and minimize: any black box."""
 
 import math
+import zlib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skopt.space import Categorical, Integer
 
 import augsearch
 from augsearch.errors import SearchError, SettingsError
@@ -17,6 +21,7 @@ from augsearch.search.bayesian import BayesianSearcher
 from augsearch.search.settings import TUUN_OPERATIONS, SearchSettings
 from augsearch.search.space import PolicyBlock, Space, policy_space
 from augsearch.settings import Settings
+from tests.test_notation import tuun_space
 
 UNIT = {"_type": "uniform", "_value": [0, 1]}
 
@@ -89,17 +94,15 @@ def test_study_maximises_with_failures_and_late_answers() -> None:
         waiting = waiting[2:]
     assert study.best.params["x"] == pytest.approx(0.7, abs=0.05)
     assert len(study.result.trials) == 16
-    with pytest.raises(SearchError, match="trial 99: never asked for"):
-        study.tell(99, 1.0)
 
 
 def test_study_says_when_there_is_nothing() -> None:
     study = augsearch.Study({"x": UNIT})
     study.tell(study.ask()[0].id, None)
-    with pytest.raises(SearchError, match="no trial has a value yet; 1 were told as failed"):
+    with pytest.raises(SearchError, match="no trial has a value yet; 1 were told as failed; the first: no value"):
         _ = study.best
-    with pytest.raises(SettingsError, match="direction: 'up'"):
-        augsearch.Study({"x": UNIT}, direction="up")  # type: ignore[arg-type]
+    with pytest.raises(SearchError, match="6 were told as failed; the first: ZeroDivisionError: division by zero"):
+        augsearch.minimize(lambda p: 1 / 0, {"x": UNIT}, trials=6)
 
 
 GRID = {"x": {"_type": "randint", "_value": [1, 12]}, "y": {"_type": "quniform", "_value": [0, 1, 0.1]}}
@@ -128,6 +131,205 @@ def test_asking_for_more_than_is_left() -> None:
     assert sorted(trial.params["x"] for trial in trials) == ["a", "b", "c"]
     assert {trial.params["y"] for trial in trials} == {1}
     assert study.exhausted and study.ask() == []
+
+
+def parabola(p: Any) -> float:
+    return float((p["x"] - 0.3) ** 2)
+
+
+def test_an_exception_of_f_loses_nothing_and_the_study_goes_on_as_it_would_have(caplog: pytest.LogCaptureFixture) -> None:
+    class BrokenError(Exception):
+        pass
+
+    calls = 0
+
+    def f(p: dict[str, Any]) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 10:
+            raise BrokenError("the disk is full")
+        return parabola({"x": p.pop("x")})  # and takes its parameters apart
+
+    with pytest.raises(BrokenError) as caught:
+        augsearch.minimize(f, {"x": UNIT}, trials=14, batch=4, n_initial_points=4)
+    study = caught.value.study  # type: ignore[attr-defined]
+    assert len(study.result.trials) == 10
+    assert [trial.failure for trial in study.result.failures] == ["BrokenError: the disk is full"]
+    assert study.result.best_value == parabola(study.result.best_params)
+    resumed = study.optimize(f, 4, batch=4)
+
+    calls = 0
+    caught_too = augsearch.minimize(f, {"x": UNIT}, trials=14, batch=4, n_initial_points=4, catch=BrokenError)
+    assert caught_too == resumed
+    assert "trial 9 failed: BrokenError: the disk is full" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "failure"),
+    [
+        (None, "no value"),
+        (math.nan, "its value was nan"),
+        (-math.inf, "its value was -inf"),
+        (np.float32("nan"), "its value was nan"),
+    ],
+)
+def test_what_is_no_number_is_a_failed_trial(value: object, failure: str) -> None:
+    study = augsearch.Study({"x": UNIT}, "minimize")
+    result = study.optimize(lambda p: value if p["x"] > 0.5 else 1.0, 8)
+    assert {trial.failure for trial in result.trials if trial.params["x"] > 0.5} == {failure}
+    assert result.best_value == 1
+
+
+@pytest.mark.parametrize(
+    "value", [0.25, np.float32(0.25), np.array(0.25), np.array([0.25]), torch.tensor(0.25, requires_grad=True)]
+)
+def test_numbers_of_any_library_are_values(value: object) -> None:
+    study = augsearch.Study({"x": UNIT})
+    study.tell(study.ask()[0], value)
+    assert study.result.best_value == 0.25
+
+
+def test_tell_refuses_what_would_be_lost_or_misread() -> None:
+    study = augsearch.Study({"x": UNIT})
+    trial = study.ask()[0]
+    with pytest.raises(SearchError, match="trial 0: value {'loss': 1}; must be a number"):
+        study.tell(trial, {"loss": 1})
+    study.tell(trial, 0.5)
+    with pytest.raises(SearchError, match="trial 0: has been told already: 0.5"):
+        study.tell(trial, 0.6)
+    with pytest.raises(SearchError, match="trial 99: never asked for"):
+        study.tell(99, 1.0)
+
+
+CONDITIONAL = {
+    "x": UNIT,
+    "depth": {"_type": "randint", "_value": [1, 9]},
+    "lr": {"_type": "loguniform", "_value": [1e-4, 1]},
+    "layer": {
+        "_type": "choice",
+        "_value": [{"_name": "none"}, {"_name": "conv", "kernel": {"_type": "choice", "_value": [3, 5]}}],
+    },
+}
+
+
+def test_known_points_guide_the_search_and_are_not_tried_again() -> None:
+    space = {"x": {"_type": "randint", "_value": [0, 1000]}}
+
+    def f(p: Any) -> float:
+        return abs(p["x"] - 700) / 100
+
+    known = [({"x": np.int64(x)}, f({"x": x})) for x in (100, 300, 600, 650, 720, 800, 990)]
+    result = augsearch.minimize(f, space, trials=6, known=known, n_initial_points=5)
+    assert [trial.params["x"] for trial in result.trials[:7]] == [100, 300, 600, 650, 720, 800, 990]
+    tried = [trial.params["x"] for trial in result.trials[7:]]
+    assert len({*tried} - {100, 300, 600, 650, 720, 800, 990}) == 6
+    assert result.best_value < 0.1  # the best known is 0.2
+
+
+def test_a_known_point_may_have_the_parameters_of_an_option() -> None:
+    study = augsearch.Study(CONDITIONAL, "minimize")
+    params = {"x": 0.25, "depth": 8, "lr": 1e-4, "layer": {"_name": "conv", "kernel": 5}}
+    study.add(params, 1.0)
+    study.add(params | {"layer": {"_name": "none"}}, 0.5)
+    study.add(params | {"x": 1}, None, "it ran out of memory")
+    assert study.result.best_params == params | {"layer": {"_name": "none"}}
+    assert [trial.failure for trial in study.result.failures] == ["it ran out of memory"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x": 1.5}, "x: 1.5; must fit uniform \\[0, 1\\]"),
+        ({"x": "0.5"}, "x: '0.5'; must fit uniform"),
+        ({"depth": 9}, "depth: 9; must fit randint \\[1, 9\\]"),
+        ({"depth": 2.5}, "depth: 2.5; must fit randint"),
+        ({"lr": -1.0}, "lr: -1.0; must fit loguniform"),
+        ({"layer": "conv"}, "layer: 'conv'; must be one of"),
+        ({"layer": {"_name": "conv", "kernel": 4}}, "kernel: 4; must be one of \\[3, 5\\]"),
+        ({"layer": {"_name": "none", "kernel": 3}}, "layer: {'_name': 'none', 'kernel': 3}; must be one of"),
+        ({"rate": 1}, "rate: is unknown; the parameters are x, depth, lr, layer"),
+    ],
+)
+def test_known_points_that_the_space_cannot_give_are_refused(change: dict[str, Any], words: str) -> None:
+    study = augsearch.Study(CONDITIONAL)
+    with pytest.raises(SettingsError, match=words):
+        study.add({"x": 0.5, "depth": 1, "lr": 0.1, "layer": {"_name": "none"}} | change, 1.0)
+    with pytest.raises(SettingsError, match="x: is missing"):
+        study.add({}, 1.0)
+    assert study.running == []
+
+
+SPACES: list[object] = [
+    CONDITIONAL,
+    [Integer(1, 1000, "log-uniform", name="width"), (0.0, 1.0), Categorical(["a", None, True])],
+    {"q": {"_type": "qlognormal", "_value": [0, 1, 0.5]}, "n": {"_type": "normal", "_value": [5, 2]}},
+    GRID,
+    tuun_space(2, 2) | {"lr": UNIT},
+    policy_space(TUUN_OPERATIONS, 2),
+]
+
+
+def value_of(params: dict[str, Any]) -> float:
+    """Some number that depends on all parameters."""
+    return zlib.crc32(repr(sorted(params.items())).encode()) / 2**32
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("method", ["tuun", "random"])
+def test_a_saved_study_goes_on_as_if_it_had_never_stopped(space: object, method: Any, tmp_path: Path) -> None:
+    """With a trial that failed, one that still runs, and a known point."""
+    study = augsearch.Study(space, "minimize", method, 3, n_initial_points=4, acq_func="LCB", kappa=1.0)
+    study.add(augsearch.Study(space, seed=9).ask()[0].params, 0.1)
+    for trial in study.ask(7)[:-1]:
+        study.tell(trial, None if trial.id == 2 else value_of(trial.params))
+    study.save(tmp_path / "study.json")
+    again = augsearch.Study.load(tmp_path / "study.json")
+    assert again.running == study.running
+    assert again.result == study.result
+    for one in (study, again):
+        one.optimize(value_of, 5, batch=2)
+    assert again.result == study.result
+    again.save(tmp_path / "study.json")  # over the earlier state of the same study
+
+
+def test_a_file_is_not_lost_to_another_study(tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    study = augsearch.Study({"x": UNIT})
+    study.optimize(parabola, 2)
+    study.save(path)
+    before = path.read_text()
+    for other in (augsearch.Study({"x": UNIT}), augsearch.Study({"x": UNIT}, seed=1)):
+        with pytest.raises(SearchError, match="study.json: holds another study, or more of this one"):
+            other.save(path)
+    assert path.read_text() == before
+    path.write_text("{}")
+    with pytest.raises(SearchError, match="study.json: not a study that this version"):
+        augsearch.Study.load(path)
+    with pytest.raises(SearchError, match="nowhere.json"):
+        augsearch.Study.load(tmp_path / "nowhere.json")
+
+
+def test_what_json_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
+    study = augsearch.Study([Categorical([(3, 3), (5, 5)], name="kernel")])
+    with pytest.raises(SearchError, match="kernel: JSON cannot hold"):
+        study.save(tmp_path / "study.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"direction": "up"}, "direction: 'up'; must be maximize or minimize"),
+        ({"method": "tpe"}, "method: 'tpe'; must be tuun or random"),
+        ({"acq_func": "ei"}, "acq_func: 'ei'; must be EI, LCB, PI or TS"),
+        ({"seed": -1}, "seed: -1; must be 0 or more"),
+        ({"n_initial_points": 0}, "n_initial_points: 0; must be 1 or more"),
+        ({"xi": -0.1}, "xi: -0.1; must be 0 or more"),
+    ],
+)
+def test_settings_that_are_none(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        augsearch.Study({"x": UNIT}, **settings)
 
 
 def surface(policy: Policy) -> float:

@@ -65,7 +65,7 @@ class BayesianSearcher(SpaceSearcher):
         fitted = len(self.finished()) >= 2  # or there is nothing to fit a surrogate to
         new = self._random_trials(min(n, max(self.n_initial_points - before, 0)) if fitted else n)
         if fitted and len(new) < n and not self.exhausted:
-            new += [self._trial(row) for row in self._propose(n - len(new), before)]
+            new += [self.add(row) for row in self._propose(n - len(new), before)]
         return new
 
     def _random_row(self) -> Floats | None:
@@ -143,15 +143,17 @@ class BayesianSearcher(SpaceSearcher):
         """
         space = self.space
         parents = rows[np.argsort(loss, kind="stable")[:_PARENTS]]
-        pool = [space.sample(_RANDOM, rng), space.mutants(parents, _MUTANTS, rng), space.offspring(parents, _OFFSPRING, rng)]
+        new = [space.sample(_RANDOM, rng), space.mutants(parents, _MUTANTS, rng), space.offspring(parents, _OFFSPRING, rng)]
+        everyone, bound = np.zeros((0, space.columns)), np.zeros(0)
         for _ in range(_GENERATIONS):
-            everyone = np.vstack(pool)
-            mean, deviation = process.predict(space.features(everyone))
-            order = np.argsort(mean - self.kappa * deviation, kind="stable")
-            elite = everyone[order[:_ELITE]]
-            bred = [space.mutants(elite, _ELITE_MUTANTS, rng), space.offspring(elite, _ELITE_OFFSPRING, rng)]
-            pool = [everyone[order[:_KEPT]], *bred]
-        return np.vstack(pool)
+            everyone = np.vstack([everyone, *new])
+            mean, deviation = process.predict(space.features(everyone[len(bound) :]))
+            bound = np.r_[bound, mean - self.kappa * deviation]
+            order = np.argsort(bound, kind="stable")[:_KEPT]
+            everyone, bound = everyone[order], bound[order]
+            elite = everyone[:_ELITE]
+            new = [space.mutants(elite, _ELITE_MUTANTS, rng), space.offspring(elite, _ELITE_OFFSPRING, rng)]
+        return np.vstack([everyone, *new])
 
     def _most_desirable(self, batch: Batch, incumbent: float, free: NDArray[np.bool_], rng: np.random.Generator) -> int:
         """The free candidate that the acquisition function likes best.

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,6 +61,10 @@ class Block(Protocol):
         """The parameters, by name, that a row (columns,) stands for."""
         ...
 
+    def row(self, params: Params) -> Floats:
+        """The reverse of `decode`: a row (columns,) that stands for these parameters. SettingsError if there is none."""
+        ...
+
     def features(self, rows: Floats) -> Floats:
         """What the surrogate sees of rows (N, columns): (N, F); equal for rows that decode to equal parameters."""
         ...
@@ -67,6 +72,15 @@ class Block(Protocol):
     def grid(self, limit: int) -> Floats | None:
         """One row for each value, (K, columns), if there are at most `limit`; else None."""
         ...
+
+    def describe(self) -> dict[str, Any]:
+        """The block as `augsearch.search.notation` reads it."""
+        ...
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two options are the same: equal, and of one type, since 1 is True to Python."""
+    return type(one) is type(other) and bool(one == other)
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,23 @@ class Number:
     def decode(self, row: Row) -> Params:
         return {self.name: self.value(float(row[0]))}
 
+    def row(self, params: Params) -> Floats:
+        value = params[self.name]
+        if isinstance(value, Real) and not isinstance(value, bool):
+            plain_integers = self.integer and not self.log
+            u = self._snapped(np.array([value - self.low])) if plain_integers else self._unit(np.array([float(value)]))
+            if math.isclose(self.value(float(u[0])), value, rel_tol=1e-9, abs_tol=1e-9 * abs(self.high - self.low)):
+                return u
+        entry = self.describe()[self.name]
+        raise SettingsError(f"{self.name}: {value!r}; must fit {entry['_type']} {entry['_value']}")
+
+    def describe(self) -> dict[str, Any]:
+        if self.integer:
+            return {self.name: {"_type": "lograndint" if self.log else "randint", "_value": [self.low, self.high + 1]}}
+        kind = ("" if self.step is None else "q") + ("log" if self.log else "") + ("normal" if self.normal else "uniform")
+        step = [] if self.step is None else [self.step]
+        return {self.name: {"_type": kind, "_value": [self.low, self.high, *step]}}
+
     def features(self, rows: Floats) -> Floats:
         """u; where values are counted, the same u for all that have the same value."""
         return self._snapped(self._levels(rows)) if self._countable else rows
@@ -144,7 +175,7 @@ class Number:
         """The u of values: the inverse of `_plain`."""
         a, b = self._ends
         if self.log:
-            with np.errstate(divide="ignore"):  # a value may have been rounded to 0
+            with np.errstate(divide="ignore", invalid="ignore"):  # a value may be rounded to 0, or no value of this range
                 values = np.log(values)
         unit: Floats = ndtr((values - a) / b) if self.normal else (values - a) / (b - a)
         return unit.clip(0, 1)
@@ -185,6 +216,14 @@ class Nested:
     def decode(self, row: Row) -> Params:
         """All entries, by name, with the values that a row (columns of `blocks`,) stands for."""
         return {**self.fixed, **self.blocks.decode(row)}
+
+    def row(self, value: Any) -> Floats | None:
+        """The reverse of `decode`; None for a value of another option. SettingsError for a parameter that does not fit."""
+        if not isinstance(value, Mapping) or value.keys() != {*self.fixed, *self.blocks.parameters}:
+            return None
+        if any(value[name] != fixed for name, fixed in self.fixed.items()):
+            return None
+        return self.blocks.row({name: value[name] for name in self.blocks.parameters})
 
 
 @dataclass(frozen=True)
@@ -233,6 +272,22 @@ class Choice:
         chosen = int(self.index(np.asarray(row[0])))
         option = self.options[chosen]
         return {self.name: option.decode(row[self._slices[chosen]]) if isinstance(option, Nested) else option}
+
+    def row(self, params: Params) -> Floats:
+        value = params[self.name]
+        for k, (option, columns) in enumerate(zip(self.options, self._slices, strict=True)):
+            inner = option.row(value) if isinstance(option, Nested) else np.zeros(0) if same(option, value) else None
+            if inner is not None:
+                row = np.full(self.columns, 0.5)
+                row[0], row[columns] = (k + 0.5) / len(self.options), inner
+                return row
+        raise SettingsError(f"{self.name}: {value!r}; must be one of {self.describe()[self.name]['_value']}")
+
+    def describe(self) -> dict[str, Any]:
+        options = [
+            {**option.fixed, **option.blocks.describe()} if isinstance(option, Nested) else option for option in self.options
+        ]
+        return {self.name: {"_type": "choice", "_value": options}}
 
     def features(self, rows: Floats) -> Floats:
         """One-hot, so that any two options are equally far apart; parameters of options not chosen in the middle."""
@@ -284,6 +339,22 @@ class Blocks:
         for block, columns in zip(self.blocks, self._slices, strict=True):
             params |= block.decode(np.asarray(row)[columns])
         return params
+
+    def row(self, params: Params) -> Floats:
+        """The row (columns,) that stands for the parameters of all blocks.
+
+        Raises:
+            SettingsError: a parameter that is missing, unknown, or does not fit.
+        """
+        for name in (*self.parameters, *params):
+            if name not in params or name not in self.parameters:
+                what = "is missing" if name not in params else "is unknown"
+                raise SettingsError(f"{name}: {what}; the parameters are {', '.join(self.parameters)}")
+        return np.concatenate([np.zeros(0), *(block.row(params) for block in self.blocks)])
+
+    def describe(self) -> dict[str, Any]:
+        """The blocks as `augsearch.search.notation` reads them: {name: entry}, in order."""
+        return {name: entry for block in self.blocks for name, entry in block.describe().items()}
 
     def features(self, rows: Floats) -> Floats:
         """What the surrogate sees of rows (N, columns): (N, F)."""

@@ -1,7 +1,9 @@
 """Notations of a search space: NNI's JSON format, scikit-optimize's dimensions, and Tuun's file of policies.
 
 NNI (https://nni.readthedocs.io, "search space"): {name: {"_type": ..., "_value": [...]}}, as a dict or a JSON file. Options
-of a choice may be dicts; what has a `_type` in them is searched, the rest (such as `_name`) is fixed.
+of a choice may be dicts; what has a `_type` in them is searched, the rest (such as `_name`) is fixed. Two types are this
+project's: `lograndint`, whole numbers on a logarithmic scale, and `policy`, an augmentation policy:
+{"policy": {"_type": "policy", "_value": [operations], "sub_policies": 5, "operations_each": 2}}.
 
 scikit-optimize: dimensions, or its shorthand ((low, high), (low, high, "log-uniform"), categories), in a list or by name.
 
@@ -25,11 +27,13 @@ from skopt.space.space import check_dimension
 
 from augsearch.errors import SettingsError
 from augsearch.policy.exchange import tuun
-from augsearch.search.blocks import Block, Blocks, Choice, Nested, Number
+from augsearch.search.blocks import Block, Blocks, Choice, Nested, Number, same
 from augsearch.search.policy_block import PolicyBlock
 
-_TYPE = re.compile(r"(?P<step>q)?(?P<log>log)?(?P<kind>uniform|normal)|(?P<integer>randint)")
-_TYPES = "choice, randint, uniform, quniform, loguniform, qloguniform, normal, qnormal, lognormal, qlognormal"
+_TYPE = re.compile(r"(?P<step>q)?(?P<log>log)?(?P<kind>uniform|normal)|(?P<log_integer>log)?(?P<integer>randint)")
+_TYPES = (
+    "choice, randint, lograndint, policy, uniform, quniform, loguniform, qloguniform, normal, qnormal, lognormal, qlognormal"
+)
 _POLICY_KEY = re.compile(r"(operation|prob|magnitude)(\d+)_(\d+)")
 _UNIT = {"_type": "uniform", "_value": [0, 1]}
 
@@ -93,7 +97,7 @@ def _tuun_policy(slots: Mapping[str, Any]) -> PolicyBlock | None:
     return PolicyBlock(list(known), rows, columns, names=known)
 
 
-def _dimension(name: str, entry: Any) -> Number | Choice:
+def _dimension(name: str, entry: Any) -> Block:
     """One parameter, in NNI's notation or scikit-optimize's."""
     if isinstance(entry, (tuple, Dimension)):
         return _skopt_dimension(name, entry)
@@ -104,6 +108,8 @@ def _dimension(name: str, entry: Any) -> Number | Choice:
         raise SettingsError(f"search space: {name}: {entry!r}; must have a _type and a _value list")
     if kind == "choice":
         return Choice(name, _options(values))
+    if kind == "policy":
+        return _policy(name, entry, values)
     match = _TYPE.fullmatch(kind)
     if match is None:
         raise SettingsError(f"search space: {name}: _type {kind!r} is unknown; there are {_TYPES}")
@@ -115,7 +121,26 @@ def _dimension(name: str, entry: Any) -> Number | Choice:
     if match["integer"]:  # NNI's upper end is excluded
         low, high = math.ceil(low), math.ceil(high) - 1
     step = numbers[2] if match["step"] else None
-    return _checked(Number(name, low, high, bool(match["log"]), match["kind"] == "normal", step, bool(match["integer"])), shown)
+    return _checked(
+        Number(
+            name, low, high, bool(match["log"] or match["log_integer"]), match["kind"] == "normal", step, bool(match["integer"])
+        ),
+        shown,
+    )
+
+
+def _policy(name: str, entry: Mapping[str, Any], operations: Sequence[Any]) -> PolicyBlock:
+    """An augmentation policy; its parameter is always called "policy"."""
+    shape = {key: value for key, value in entry.items() if not key.startswith("_")}
+    try:
+        if name == "policy" and min(shape.get("sub_policies", 1), shape.get("operations_each", 1)) >= 1:
+            return PolicyBlock(operations, **shape)
+    except TypeError:
+        pass
+    raise SettingsError(
+        f"search space: {name}: {entry!r}; the name must be policy, the _value a list of operations, "
+        "and beside them may stand sub_policies, operations_each and draw"
+    )
 
 
 def _number(value: Any) -> float | int | None:
@@ -156,7 +181,7 @@ def _options(values: Sequence[Any]) -> tuple[Any, ...]:
     options: list[Any] = []
     for value in values:
         option = _option(value.item() if isinstance(value, np.generic) else value)
-        if not any(type(option) is type(other) and option == other for other in options):
+        if not any(same(option, other) for other in options):
             options.append(option)
     return tuple(options)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augsearch.errors import SettingsError
 from augsearch.policy import Draw, Operation, Policy, SubPolicy
 from augsearch.policy.ops import Floats, find
 from augsearch.search.blocks import Params, Row
@@ -56,12 +58,40 @@ class PolicyBlock:
             Operation(self.operations[o], round(float(p), 4), round(float(m), 4))
             for o, p, m in zip(operation, probability, magnitude, strict=True)
         ]
-        each = self.operations_each
         if self.names is None:
-            pairs = tuple(SubPolicy(tuple(flat[i : i + each])) for i in range(0, self.slots, each))
-            return {"policy": Policy(pairs, "tuun", self.draw)}
+            return {"policy": self._policy(flat)}
         values = [value for o in flat for value in (self.names[o.name], o.probability, o.magnitude)]
         return dict(zip(self.parameters, values, strict=True))
+
+    def row(self, params: Params) -> Floats:
+        """The reverse of `decode`. Raises SettingsError or PolicyError if these are no parameters of this space."""
+        if self.names is None:
+            policy = params["policy"]
+        else:
+            ours = {theirs: name for name, theirs in self.names.items()}
+            values = [params[name] for name in self.parameters]
+            flat = [
+                Operation(ours.get(o, str(o)), float(p), float(m))
+                for o, p, m in zip(values[::3], values[1::3], values[2::3], strict=True)
+            ]
+            policy = self._policy(flat)
+        row = self.encode(policy) if isinstance(policy, Policy) else None
+        if row is None:
+            shape = f"{self.sub_policies} sub-policies of {self.operations_each} operations of {', '.join(self.operations)}"
+            raise SettingsError(f"policy: {policy}; must be {shape}")
+        return row
+
+    def _policy(self, flat: Sequence[Operation]) -> Policy:
+        """The policy of the operations of all slots."""
+        each = self.operations_each
+        pairs = tuple(SubPolicy(tuple(flat[i : i + each])) for i in range(0, self.slots, each))
+        return Policy(pairs, "tuun", self.draw)
+
+    def describe(self) -> dict[str, Any]:
+        """The block as `augsearch.search.notation` reads it."""
+        shape = {"sub_policies": self.sub_policies, "operations_each": self.operations_each, "draw": self.draw}
+        names = {} if self.names is None else {"names": dict(self.names)}
+        return {"policy": {"_type": "policy", "_value": list(self.operations), **shape, **names}}
 
     def encode(self, policy: Policy) -> Floats | None:
         """The row (columns,) that decodes to a policy; None if the policy is not one of this space's."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from augsearch.policy.ops import Floats
 from augsearch.search.searcher import Scores, Trial, training_seed
-from augsearch.search.space import Space
+from augsearch.search.space import Params, Space
 
 _DRAWS = 100  # before the points that are left are listed
 
@@ -33,9 +33,10 @@ class SpaceSearcher(Scores, ABC):
         """Whether every point of a finite space (of at most 5000) has been asked for."""
         return self.space.every_row is not None and len(self._seen) >= len(self.space.every_row)
 
-    def _trial(self, row: Floats) -> Trial:
-        """A new trial of a row (D,)."""
-        trial = Trial(len(self.trials), self.space.decode(row), training_seed(self.seed, len(self.trials)))
+    def add(self, row: Floats, params: Params | None = None) -> Trial:
+        """A new trial of a row (D,), as if it had been asked for; params: in place of those that the row decodes to."""
+        params = self.space.decode(row) if params is None else params
+        trial = Trial(len(self.trials), params, training_seed(self.seed, len(self.trials)))
         self.trials.append(trial)
         self.rows.append(row)
         self._seen.update(self.space.keys(row[None]))
@@ -45,7 +46,7 @@ class SpaceSearcher(Scores, ABC):
         """At most n new trials, each of a random row."""
         new: list[Trial] = []
         while len(new) < n and (row := self._random_row()) is not None:
-            new.append(self._trial(row))
+            new.append(self.add(row))
         return new
 
     def _random_row(self) -> Floats | None:

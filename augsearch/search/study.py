@@ -5,42 +5,64 @@
 
     study = Study(space, direction="maximize")
     for trial in study.ask(8):
-        study.tell(trial.id, score_of(trial.params))
+        study.tell(trial, score_of(trial.params))
+    study.save("study.json")  # and on another day: Study.load("study.json")
 
-Spaces: NNI's dict or file, named scikit-optimize dimensions, or `augsearch.search.space.Space`.
+Spaces: NNI's dict or file, scikit-optimize's dimensions or shorthand (`augsearch.search.notation`), or a `Space`.
 """
 
 from __future__ import annotations
 
+import copy
+import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from augsearch.errors import SearchError, SettingsError
+from augsearch.search import study_file
 from augsearch.search.bayesian import BayesianSearcher
 from augsearch.search.random import RandomSearcher
 from augsearch.search.searcher import Trial
 from augsearch.search.space import PolicyBlock, Space, read_space
 from augsearch.search.space_searcher import SpaceSearcher
 
+Function = Callable[[dict[str, Any]], Any]
+"""Takes the parameters of a trial, by name, and gives its value."""
+Caught = type[Exception] | tuple[type[Exception], ...]
+
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class Told:
-    """A trial and what came of it."""
+class Evaluation:
+    """A trial that is over."""
 
     params: dict[str, Any]
     value: float | None
     """None: it failed."""
+    failure: str | None = None
+    """Why it failed."""
 
 
 @dataclass(frozen=True)
 class Result:
+    """What a study knows: its best trial, and all that are over, known points among them."""
+
     best_params: dict[str, Any]
     best_value: float
-    trials: tuple[Told, ...]
+    trials: tuple[Evaluation, ...]
     exhausted: bool
-    """Every point of a finite space has been tried."""
+    """Whether every point of a finite space has been asked for."""
+
+    @property
+    def failures(self) -> tuple[Evaluation, ...]:
+        """The trials that failed."""
+        return tuple(trial for trial in self.trials if trial.value is None)
 
 
 def usual_acquisition(space: Space) -> str:
@@ -55,14 +77,14 @@ class Study:
         space: see the module.
         direction: "maximize" or "minimize".
         method: "tuun" (Bayesian optimisation) or "random".
-        seed: the same seed and the same told scores give the same proposals.
-        n_initial_points: random trials before the surrogate proposes.
+        seed: the same seed and the same told values give the same proposals.
+        n_initial_points: random trials before the surrogate proposes; known points count.
         acq_func: "EI", "LCB", "PI" or "TS" (Thompson sampling); None: `usual_acquisition`.
         kappa: LCB's weight of the standard deviation.
         xi: the improvement that EI and PI ask for, in standard deviations of the values seen.
 
     Raises:
-        SettingsError: a space, direction, method or acquisition that is none.
+        SettingsError: a space, direction, method, acquisition function or number that is none.
     """
 
     def __init__(
@@ -77,41 +99,111 @@ class Study:
         kappa: float = 1.96,
         xi: float = 0.01,
     ) -> None:
-        if direction not in ("maximize", "minimize"):
-            raise SettingsError(f"direction: {direction!r}; must be 'maximize' or 'minimize'")
-        if acq_func not in ("EI", "LCB", "PI", "TS", None):
-            raise SettingsError(f"acq_func: {acq_func!r}; must be EI, LCB, PI or TS")
-        self.direction = direction
         known = read_space(space)
         acq_func = acq_func or usual_acquisition(known)
-        self._searcher: SpaceSearcher
-        if method == "tuun":
-            self._searcher = BayesianSearcher(
-                known, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi
-            )
-        elif method == "random":
-            self._searcher = RandomSearcher(known, seed)
-        else:
-            raise SettingsError(f"method: {method!r}; must be 'tuun' or 'random'")
-        self._asked: dict[int, Trial] = {}
-        self._values: dict[int, float | None] = {}
+        _one_of("direction", direction, ("maximize", "minimize"))
+        _one_of("method", method, ("tuun", "random"))
+        _one_of("acq_func", acq_func, ("EI", "LCB", "PI", "TS"))
+        for name, number, lowest in (
+            ("seed", seed, 0),
+            ("n_initial_points", n_initial_points, 1),
+            ("kappa", kappa, 0),
+            ("xi", xi, 0),
+        ):
+            if not number >= lowest:
+                raise SettingsError(f"{name}: {number!r}; must be {lowest} or more")
+        self.direction = direction
+        self._settings: dict[str, Any] = {
+            "direction": direction,
+            "method": method,
+            "seed": int(seed),
+            "n_initial_points": int(n_initial_points),
+            "acq_func": acq_func,
+            "kappa": float(kappa),
+            "xi": float(xi),
+        }
+        self._searcher: SpaceSearcher = (
+            RandomSearcher(known, seed)
+            if method == "random"
+            else BayesianSearcher(known, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi)
+        )
+        self._over: dict[int, Evaluation] = {}
 
     def ask(self, n: int = 1) -> list[Trial]:
-        """n trials to run; those asked for earlier and not yet told count as running.
+        """Propose n trials to run; those asked for earlier and not yet told count as running.
 
         Fewer than n, in the end none, once every point of a finite space has been asked for (`exhausted`).
         """
-        trials = self._searcher.ask(n)
-        self._asked.update({trial.id: trial for trial in trials})
-        return trials
+        return self._searcher.ask(n)
 
-    def tell(self, trial_id: int, score: float | None) -> None:
-        """A trial's value; None or NaN: it failed. Raises SearchError for a trial that was never asked for."""
-        if trial_id not in self._asked:
-            raise SearchError(f"trial {trial_id}: never asked for; {len(self._asked)} were")
-        value = None if score is None or not math.isfinite(score) else float(score)
-        self._values[trial_id] = value
-        self._searcher.tell(trial_id, value if value is None or self.direction == "maximize" else -value)
+    def tell(self, trial: Trial | int, value: object, failure: str | None = None) -> None:
+        """Take a trial's value, any number; None or NaN: it failed, for the reason `failure`.
+
+        Raises:
+            SearchError: a trial that was never asked for or has been told, or a value that is no number.
+        """
+        i = trial.id if isinstance(trial, Trial) else trial
+        if not 0 <= i < len(self._searcher.trials):
+            raise SearchError(f"trial {i}: never asked for; {len(self._searcher.trials)} were")
+        if i in self._over:
+            raise SearchError(f"trial {i}: has been told already: {self._over[i].value}")
+        number = _number(value, f"trial {i}")
+        if number is None and failure is None:
+            failure = "no value" if value is None else f"its value was {value}"
+        self._over[i] = Evaluation(self._searcher.trials[i].params, number, failure)
+        self._searcher.tell(i, number if number is None or self.direction == "maximize" else -number)
+
+    def add(self, params: Mapping[str, Any], value: object, failure: str | None = None) -> Trial:
+        """Take a point that is known from elsewhere, as a trial that is over.
+
+        Raises:
+            SettingsError: parameters that this space cannot give.
+            SearchError: a value that is no number.
+        """
+        _number(value, "known point")
+        given = {name: each.item() if isinstance(each, np.generic) else each for name, each in params.items()}
+        trial = self._searcher.add(self._searcher.space.row(given), given)
+        self.tell(trial, value, failure)
+        return trial
+
+    def optimize(self, f: Function, trials: int, *, batch: int = 1, catch: Caught = ArithmeticError) -> Result:
+        """Run `trials` trials of f, those that were asked for and never told first.
+
+        Args:
+            f: takes the parameters as a dict and gives a number; None or NaN is a failed trial.
+            batch: trials that are proposed together.
+            catch: exceptions of f that make a failed trial. Any other, too, is kept as a failed trial's reason, and then
+                raised; the study can go on from there.
+
+        Raises:
+            SearchError: no trial has a value.
+        """
+        for name, number in (("trials", trials), ("batch", batch)):
+            if number < 1:
+                raise SettingsError(f"{name}: {number!r}; must be 1 or more")
+        left = trials
+        while left > 0 and (waiting := self.running[:left] or self.ask(min(batch, left))):
+            for trial in waiting:
+                self._run(f, trial, catch)
+            left -= len(waiting)
+        return self.result
+
+    def _run(self, f: Function, trial: Trial, catch: Caught) -> None:
+        try:
+            value = f(copy.deepcopy(trial.params))  # f may take it apart
+        except Exception as error:
+            self.tell(trial, None, f"{type(error).__name__}: {error}")
+            if not isinstance(error, catch):
+                raise
+        else:
+            self.tell(trial, value)
+        if (failure := self._over[trial.id].failure) is not None:
+            _log.warning("trial %d failed: %s", trial.id, failure)
+
+    @property
+    def running(self) -> list[Trial]:
+        """Trials that were asked for and have not been told."""
+        return [trial for trial in self._searcher.trials if trial.id not in self._over]
 
     @property
     def exhausted(self) -> bool:
@@ -121,22 +213,69 @@ class Study:
     @property
     def best(self) -> Trial:
         """The trial with the best value told. Raises SearchError while there is none."""
-        known = {i: value for i, value in self._values.items() if value is not None}
-        if not known:
-            raise SearchError(f"no trial has a value yet; {len(self._values)} were told as failed")
-        choose = max if self.direction == "maximize" else min
-        return self._asked[choose(known, key=lambda i: known[i])]
+        ids = self._searcher.finished()
+        if not ids:
+            reasons = [f"; the first: {over.failure}" for over in self._over.values()][:1]
+            raise SearchError(f"no trial has a value yet; {len(self._over)} were told as failed{''.join(reasons)}")
+        return self._searcher.trials[max(ids, key=lambda i: (self._searcher.told[i], -i))]
 
     @property
     def result(self) -> Result:
-        best = self._values[self.best.id]
-        assert best is not None
-        trials = tuple(Told(self._asked[i].params, value) for i, value in sorted(self._values.items()))
-        return Result(self.best.params, best, trials, self.exhausted)
+        """The best trial and all that are over. Raises SearchError while none has a value."""
+        best = self._over[self.best.id]
+        assert best.value is not None
+        return Result(best.params, best.value, tuple(over for _, over in sorted(self._over.items())), self.exhausted)
+
+    def save(self, path: str | Path) -> None:
+        """Write the space, the settings and every trial as JSON; `load` goes on from there.
+
+        Raises:
+            SearchError: an option or a parameter that JSON cannot hold, or a file with something else in it, which is kept.
+        """
+        trials = []
+        for trial, row in zip(self._searcher.trials, self._searcher.rows, strict=True):
+            over = self._over.get(trial.id)
+            outcome = {} if over is None else {"value": over.value, "failure": over.failure}
+            trials.append({"params": trial.params, "row": row.tolist(), **outcome})
+        study_file.write(Path(path), self._searcher.space.describe(), self._settings, trials)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Study:
+        """The study of a file that `save` wrote; it proposes what the saved one would have.
+
+        Raises:
+            SearchError: no such file, or not one of these.
+        """
+        data = study_file.read(Path(path))
+        try:
+            study = cls(data["space"], **data["settings"])
+            for entry in data["trials"]:
+                trial = study._searcher.add(np.array(entry["row"]), study_file.params(entry))
+                if "value" in entry:
+                    study.tell(trial, entry["value"], entry["failure"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SearchError(f"{path}: damaged: {error}") from None
+        return study
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingsError(f"{name}: {value!r}; must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+
+
+def _number(value: Any, place: str) -> float | None:
+    """The value as a number, whichever library made it; None where it is None, NaN or infinite."""
+    if value is None:
+        return None
+    try:
+        number = float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError):
+        raise SearchError(f"{place}: value {value!r}; must be a number, or None for a failed trial") from None
+    return number if math.isfinite(number) else None
 
 
 def minimize(
-    f: Callable[[Mapping[str, Any]], float | None],
+    f: Function,
     space: object,
     *,
     trials: int,
@@ -145,23 +284,28 @@ def minimize(
     n_initial_points: int = 10,
     method: Literal["tuun", "random"] = "tuun",
     acq_func: str | None = None,
+    kappa: float = 1.96,
+    xi: float = 0.01,
+    catch: Caught = ArithmeticError,
+    known: Iterable[tuple[Mapping[str, Any], float | None]] = (),
 ) -> Result:
-    """Find parameters where f is small.
+    """Find parameters where f is small: a `Study`, optimised. A finite space may be used up before `trials` are done.
 
-    f takes the parameters as a dict and gives a number; None or NaN is a failed trial, and so is an
-    ArithmeticError. `batch` trials are proposed together. A finite space may be used up before `trials` are done.
+    Args:
+        f, trials, batch, catch: as in `Study.optimize`.
+        known: (parameters, value) of points that are known already; they do not count as trials.
+        space, method, seed and the others: as in `Study`.
 
     Raises:
         SearchError: every trial failed.
+        Exception: whatever f raised and `catch` does not name, or an interruption; its `study` holds all trials so far.
     """
-    study = Study(space, "minimize", method, seed, n_initial_points=n_initial_points, acq_func=acq_func)
-    done = 0
-    while done < trials and (asked := study.ask(min(batch, trials - done))):
-        for trial in asked:
-            try:
-                value = f(trial.params)
-            except ArithmeticError:
-                value = None
-            study.tell(trial.id, value)
-            done += 1
-    return study.result
+    study = Study(space, "minimize", method, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi)
+    for params, value in known:
+        study.add(params, value)
+    try:
+        return study.optimize(f, trials, batch=batch, catch=catch)
+    except BaseException as error:
+        error.study = study  # type: ignore[attr-defined]  # exceptions take any attribute
+        error.add_note("The trials so far are in this exception's attribute `study`, whose `optimize` goes on.")
+        raise

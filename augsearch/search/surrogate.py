@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import cho_factor, cho_solve, eigh, solve_triangular
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
@@ -64,8 +64,10 @@ class GaussianProcess:
 
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless function at x (M, F), each (M,)."""
-        mean, variance, _ = self.posterior(x)
-        return self.offset + self.scale * mean, self.scale * np.sqrt(variance)
+        cross = self.correlation(x)  # (M, N)
+        white = solve_triangular(self._factor[0], cross.T, lower=True, check_finite=False)  # half of what `posterior` solves
+        variance = self.amplitude * np.clip(1.0 - np.einsum("nm,nm->m", white, white), 1e-12, None)
+        return self.offset + self.scale * (cross @ self._weights), self.scale * np.sqrt(variance)
 
     def posterior(self, x: Floats) -> tuple[Floats, Floats, Floats]:
         """Standardised mean and variance (M,), and the correlation solved against the observations (N, M)."""
