@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, STL10
 
-from augsearch.data.prepare import DATASETS, SPLITS, Raw, prepare
+from augsearch.data.prepare import DATASETS, prepare
 from augsearch.data.prepared import load_info, load_split, save
 from augsearch.data.published import PUBLISHED
+from augsearch.data.splits import SPLITS, Raw
 from augsearch.errors import DataError, SettingsError
 from augsearch.settings import DatasetSettings, load
 
@@ -71,7 +72,15 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"test_images": None}, "no test_images; it holds"),
+        (
+            {"train_images": None},
+            "no train_images; it holds test_images, .* must hold train_images, train_labels, and",
+        ),
+        ({"test_images": None}, "test_labels without test_images"),
+        ({"tset_images": np.zeros((20, 28, 20), np.uint8)}, "'tset_images' is unknown; splits are train, val, test"),
+        ({"train_images": np.zeros((40, 3, 32, 32), np.uint8)}, "has its channels first; must be .N, H, W, C., as transpose"),
+        ({"train_images": np.zeros((40, 3, 28, 20), np.uint8)}, "has its channels first"),
+        ({"train_images": np.zeros((40, 8, 64, 64), np.uint8)}, "has its channels first"),
         (
             {"train_images": np.zeros((40, 28, 20), np.float32)},
             "images differ in type: train float32, val uint8, test uint8",
@@ -98,6 +107,16 @@ def test_npz_that_is_not_what_it_should_be(tmp_path: Path, changes: dict[str, ob
     settings = write_npz(tmp_path, **changes)
     with pytest.raises(DataError, match=words):
         prepare(settings)
+
+
+def test_npz_without_test_is_split_evenly_too(tmp_path: Path) -> None:
+    _, info = prepare(write_npz(tmp_path, test_images=None, test_labels=None))
+    assert (info.counts["train"], info.counts["val"], info.counts["test"]) == ((8,) * 4, (5,) * 4, (2,) * 4)
+    assert info.notes == ("the source has no test split: 8 images of train became it",)
+
+
+def test_classes_given_as_bytes_are_text(tmp_path: Path) -> None:
+    assert prepare(write_npz(tmp_path, classes=np.array([b"a", b"b", b"c", b"d"])))[1].classes == ("a", "b", "c", "d")
 
 
 def test_npz_that_is_no_npz(tmp_path: Path) -> None:
@@ -230,23 +249,6 @@ def test_counts_take_class_names_as_yaml_writes_them(tmp_path: Path) -> None:
 def test_counts_that_name_no_class(counts: dict[object, int], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         DatasetSettings(name="digits", counts=counts)
-
-
-def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    train = rng.integers(0, 256, (40, 28, 20), dtype=np.uint8)
-    test = rng.integers(0, 256, (20, 28, 20), dtype=np.uint8)
-    test[[2, 7]] = train[[0, 9]]
-    settings = write_npz(tmp_path, train_images=train, test_images=test)
-    _, info = prepare(settings)
-    assert info.notes == (
-        "images that are also in test, pixel for pixel: 2 of train; dataset.duplicates: drop leaves them out",
-    )
-    dropped, info = prepare(settings.model_copy(update={"duplicates": "drop"}))
-    assert np.array_equal(dropped["train"].images[:, 0], np.delete(train, [0, 9], 0))
-    assert info.notes == ("dropped images that are also in test, pixel for pixel: 2 of train",)
-    with pytest.raises(DataError, match="also in test, pixel for pixel: 2 of train; remove them"):
-        prepare(settings.model_copy(update={"duplicates": "refuse"}))
 
 
 def test_any_source_can_be_resized(tmp_path: Path) -> None:
