@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +250,19 @@ def test_counts_take_class_names_as_yaml_writes_them(tmp_path: Path) -> None:
 def test_counts_that_name_no_class(counts: dict[object, int], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         DatasetSettings(name="digits", counts=counts)
+
+
+def test_no_more_than_two_copies_of_the_images_are_held(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20_000, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", train_images=images, train_labels=np.arange(len(images)) % 10)
+    size = images.nbytes
+    del images
+    tracemalloc.start()
+    try:
+        prepare(DatasetSettings(npz="own.npz", root=str(tmp_path), duplicates="drop"))
+        assert tracemalloc.get_traced_memory()[1] < 2.3 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_any_source_can_be_resized(tmp_path: Path) -> None:

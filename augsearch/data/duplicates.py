@@ -81,8 +81,9 @@ def _describe_shared(raw: Raw, ids: Ids, chosen: Chosen, split: str, other: str)
 
 def _conflicts(raw: Raw, ids: Ids, chosen: Chosen, split: str) -> Mask:
     """Find the images of `split` that stand under another class too, in any split: (N,)."""
-    everything = np.concatenate([np.stack([_ids(ids, chosen, name), chosen[name].labels(raw)]) for name in chosen], 1)
-    pictures, counts = np.unique(np.unique(everything, axis=1)[0], return_counts=True)  # of each picture, its classes
+    classes = len(raw.classes)
+    pairs = np.unique(np.concatenate([_ids(ids, chosen, name) * classes + chosen[name].labels(raw) for name in chosen]))
+    pictures, counts = np.unique(pairs // classes, return_counts=True)  # classes that each picture stands under
     return np.isin(_ids(ids, chosen, split), pictures[counts > 1])
 
 

@@ -36,8 +36,8 @@ def units_of(ids: NDArray[np.int64], groups: NDArray[np.str_] | None) -> Units:
 
 def units_by_class(labels: Labels, units: Units, classes: int) -> Counts:
     """Count the units that have images of each class: (classes,)."""
-    pairs = np.unique(np.stack([labels, units]), axis=1)
-    return np.bincount(pairs[0], minlength=classes).astype(np.int64)
+    pairs = np.unique(units * classes + labels)
+    return np.bincount(pairs % classes, minlength=classes).astype(np.int64)
 
 
 def draw_units(labels: Labels, units: Units, quota: Counts, seed: int, *, stay: int) -> Mask:
