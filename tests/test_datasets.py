@@ -42,6 +42,25 @@ def test_prepared_folder_round_trip_and_same_bytes(tmp_path: Path) -> None:
     assert np.array_equal(load_split(tmp_path / "a", "test").images, splits["test"].images)
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("dataset.json", b"{", "dataset.json: not what this version writes .Expecting property name"),
+        ("dataset.json", b'{"name": "x", "classes": []}', "not what this version writes .'mean'.; prepare the data"),
+        ("train_images.npy", b"torn", "train_\\*.npy: damaged .*; prepare the data .dvc repro prepare."),
+        ("train_images.npy", None, "train_images.npy: no such file; prepare the data"),
+        ("dataset.json", None, "dataset.json: no such file; prepare the data"),
+    ],
+)
+def test_a_prepared_folder_that_is_damaged(file: str, content: bytes | None, words: str, tmp_path: Path) -> None:
+    save(*prepare(DatasetSettings(name="digits")), tmp_path)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        load_info(tmp_path / file) if file == "dataset.json" else load_split(tmp_path, "train")
+
+
 SIZES = (("train", 40), ("val", 20), ("test", 20))
 
 
@@ -94,6 +113,10 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
         ({"train_labels": np.zeros(39, np.uint8)}, "train_labels: uint8 \\(39,\\); must be one class"),
         ({"val_images": np.zeros((20, 28, 28), np.uint8)}, "images differ in shape"),
         ({"train_labels": -np.ones(40, np.int64)}, "one class >= 0"),
+        ({"train_labels": np.full(40, 2**63 + 5, np.uint64)}, "train_labels: uint64 .40,.; must be one class >= 0"),
+        ({"train_labels": np.eye(4)[np.arange(40) % 4]}, "train_labels: float64 .40, 4.; must be one class >= 0"),
+        ({f"{s}_labels": np.arange(n) % 4 + 1 for s, n in SIZES}, "labels begin at 1 or above; must count from 0"),
+        ({"train_images": np.zeros((0, 28, 20), np.uint8), "train_labels": np.zeros(0, np.int64)}, "train has 0 images"),
         ({"train_labels": np.full(40, 10**9)}, "a label is 1000000000, and train has 40 images"),
         ({"classes": np.array(["a", "b", "c"])}, "a label is 3; must be 0 to 2, as `classes` has 3"),
         ({"classes": np.array(["a", "b", "A", "d"])}, "classes: class names 'a' and 'A' are the same but for case"),
@@ -224,6 +247,22 @@ def test_sizes_that_cannot_be_had(changes: dict[str, object], words: str) -> Non
         prepare(DatasetSettings(name="digits").model_copy(update=changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test_fraction": 0.95}, "dataset.test_fraction: 0.95; leaves 0 images of class '0' for val and train"),
+        ({"test_fraction": 0.85}, "dataset.test_fraction: 0.85; leaves 1 images of class '0' for val and train"),
+        ({"val_fraction": 0.95}, "dataset.val_fraction: 0.95; leaves 0 images of class '0' for train; must be smaller"),
+        ({"val_size": 32}, "dataset.val_size: 32; leaves 0 images of class '0' for train; must be smaller"),
+    ],
+)
+def test_fractions_that_leave_nothing(changes: dict[str, float], words: str, tmp_path: Path) -> None:
+    labels = np.repeat([0, 1, 2, 3], [9, 10, 10, 11])
+    settings = write_npz(tmp_path, train_labels=labels, val_images=None, val_labels=None, test_images=None, test_labels=None)
+    with pytest.raises(DataError, match=words):
+        prepare(settings.model_copy(update=changes))
+
+
 def test_counts_take_class_names_as_yaml_writes_them(tmp_path: Path) -> None:
     """`no`, `yes` and `00014` are names, though YAML 1.1 has a truth value or a number for each."""
     for label in ("no", "yes", "00014"):
@@ -283,6 +322,14 @@ def not_arrays(root: Path) -> list[int]:
     return [1]
 
 
+def unequal(root: Path) -> dict[str, object]:
+    return {"train_images": [[1, 2], [3]], "train_labels": [0, 1]}
+
+
+def failing(root: Path) -> dict[str, object]:
+    return {"train_images": np.load(root / "nowhere.npy")}
+
+
 def test_a_function_by_import_path(tmp_path: Path) -> None:
     write_npz(tmp_path)
     splits, info = prepare(DatasetSettings(name="tests.test_datasets:own", root=str(tmp_path)))
@@ -291,7 +338,12 @@ def test_a_function_by_import_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("function", "error", "words"),
-    [("not_arrays", DataError, "gave a list; must be a dict of arrays"), ("missing", SettingsError, "has no 'missing'")],
+    [
+        ("not_arrays", DataError, "gave a list; must be a dict of arrays: train_images, train_labels, and perhaps"),
+        ("unequal", DataError, "gave what is no array: "),
+        ("failing", DataError, "fails at .*: .Errno 2. No such file"),
+        ("missing", SettingsError, "has no 'missing'"),
+    ],
 )
 def test_a_function_that_is_not_what_it_should_be(function: str, error: type[Exception], words: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=words):
@@ -364,6 +416,15 @@ def test_stl10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyP
     splits, info = prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
     assert np.array_equal(splits["test"].images, images)
     assert (info.height, info.counts["train"], info.classes[0]) == (96, (1,) * 10, "class 0")
+
+
+def test_a_damaged_published_set(tmp_path: Path) -> None:
+    for stem in ("train", "t10k"):
+        write_idx(tmp_path / f"MNIST/raw/{stem}-images-idx3-ubyte", np.zeros((9, 28, 28)))
+        write_idx(tmp_path / f"MNIST/raw/{stem}-labels-idx1-ubyte", np.arange(9))
+    (tmp_path / "MNIST/raw/train-images-idx3-ubyte").write_bytes(b"garbage")
+    with pytest.raises(DataError, match="mnist: cannot be read from .* .AssertionError.; put torchvision's files there"):
+        prepare(DatasetSettings(name="mnist", root=str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

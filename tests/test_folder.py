@@ -242,6 +242,14 @@ def with_bad_files(root: Path) -> DatasetSettings:
     return settings.model_copy(update={"size": (8, 8)})
 
 
+def test_a_link_to_itself_and_a_folder_named_like_a_picture(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "cat", "dog.png")
+    (tmp_path / "own/cat/loop.png").symlink_to(tmp_path / "own/cat/loop.png")
+    with pytest.raises(DataError, match="1 files cannot be used: cat/loop.png .a link to nothing."):
+        prepare(settings)
+    assert prepare(settings.model_copy(update={"bad_files": "skip"}))[1].classes == ("cat", "dog.png")
+
+
 def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="8 files cannot be used") as caught:
         prepare(with_bad_files(tmp_path))
@@ -319,8 +327,8 @@ def test_a_file_name_that_is_not_utf8_can_be_used_and_named(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("cat", "two\nlines"), r"class 'two\\nlines': its name holds control characters; rename it"),
-        (("cat", "bell\x07"), r"class 'bell\\x07': its name holds control characters; rename it"),
+        (("cat", "two\nlines"), r"class 'two\nlines': its name holds control characters; rename it"),
+        (("cat", "bell\x07"), r"class 'bell\x07': its name holds control characters; rename it"),
         (("cat", "dog "), "class 'dog ': its name is empty, or begins or ends with a space; rename it"),
         (
             ("Cat", "cat"),

@@ -132,6 +132,8 @@ def test_folders_whose_groups_cannot_be_told(tmp_path: Path) -> None:
         prepare(chosen.model_copy(update={"groups": "folder"}))
     with pytest.raises(DataError, match=r"1 pictures in which 'part\(..\)' finds nothing, such as crack/loose.png"):
         prepare(chosen.model_copy(update={"groups": "part(..)"}))
+    with pytest.raises(DataError, match=r"101 pictures in which 'x\*' finds nothing, such as crack/loose.png"):
+        prepare(chosen.model_copy(update={"groups": "x*"}))
 
 
 def test_own_splits_must_not_share_a_group(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ def _channels_first(first: int, second: int, third: int) -> bool:
 def _labels(arrays: Arrays, name: str, origin: str) -> Labels:
     """Bring labels to (N,) int64."""
     labels, count = arrays.get(f"{name}_labels"), len(arrays[f"{name}_images"])
-    if labels is None or labels.size != count or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+    fits = labels is not None and labels.size == count and labels.dtype.kind in "iu"
+    if labels is None or not fits or labels.min(initial=0) < 0 or labels.max(initial=0) > np.iinfo(np.int64).max:
         actual = "missing" if labels is None else f"{labels.dtype} {labels.shape}"
         raise DataError(f"{origin}: {name}_labels: {actual}; must be one class >= 0 for each of {count} images")
     return labels.reshape(-1).astype(np.int64)
@@ -123,6 +124,8 @@ def _classes(named: NDArray[Any] | None, labels: dict[str, Labels], origin: str)
         if highest >= len(classes):
             raise DataError(f"{origin}: a label is {highest}; must be 0 to {len(classes) - 1}, as `classes` has {len(classes)}")
         return classes
+    if min(int(some.min(initial=1)) for some in labels.values()) > 0:
+        raise DataError(f"{origin}: labels begin at 1 or above; must count from 0")
     if highest >= len(labels["train"]):  # one label far out of range would make as many empty classes
         raise DataError(f"{origin}: a label is {highest}, and train has {len(labels['train'])} images; must count from 0")
     return tuple(str(i) for i in range(highest + 1))

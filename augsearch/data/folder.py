@@ -168,7 +168,7 @@ def _files(folder: Path, root: Path, report: _Report) -> list[Path]:
         for name in [name for name in folders if (Path(where) / name).is_symlink()]:
             report.add(Path(where) / name, "a link to a folder, which is not followed")
         for path in (Path(where) / name for name in files if is_visible(name)):
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 report.add(path, "a link that leads out of the folder")
             else:
                 found.append(path)
@@ -241,7 +241,7 @@ def _groups(
             else:
                 match = re.search(rule, report.name(picture.path))
                 group = match and "/".join(part or "" for part in match.groups() or [match[0]])
-            if group is None:
+            if not group:
                 without.append(picture.path)
             found.append(group or "")
         groups[split] = np.array(found, np.str_)

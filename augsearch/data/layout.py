@@ -48,7 +48,8 @@ def subfolders(folder: Path) -> list[Path]:
 
 def pictures_in(folder: Path) -> list[Path]:
     """List what lies directly in a folder and is a picture by its name."""
-    return sorted(entry for entry in folder.iterdir() if _PICTURE.fullmatch(entry.suffix) and is_visible(entry.name))
+    named = [entry for entry in folder.iterdir() if _PICTURE.fullmatch(entry.suffix) and is_visible(entry.name)]
+    return sorted(entry for entry in named if not entry.is_dir())
 
 
 def find_layout(root: Path, layout: str, *, nested: bool) -> Layout:

@@ -85,7 +85,7 @@ def _from_function(name: str, folder: Path) -> Raw:
         raise DataError(f"{origin} gave a {type(arrays).__name__}; must be a dict of arrays: {LAYOUT}")
     try:
         return from_arrays({str(key): np.asarray(value) for key, value in arrays.items()}, origin, name)
-    except ValueError as error:  # lists of unequal lengths
+    except (ValueError, TypeError) as error:  # lists of unequal lengths, tensors on a GPU
         raise DataError(f"{origin} gave what is no array: {error}") from None
 
 

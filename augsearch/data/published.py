@@ -27,9 +27,9 @@ def _read(settings: DatasetSettings, folder: Path, loader: str, calls: dict[str,
         for arguments in all_arguments:
             try:
                 loaded = getattr(torchvision.datasets, loader)(folder, download=settings.download, **arguments)
-            except (RuntimeError, OSError, ValueError) as error:
+            except Exception as error:  # its loaders raise whatever a damaged file makes them stumble over
                 advice = "try again" if settings.download else "put torchvision's files there, or set dataset.download: true"
-                reason = " ".join(str(error).split())[:120]
+                reason = " ".join(str(error).split())[:120] or type(error).__name__
                 raise DataError(f"dataset.name: {settings.name}: cannot be read from {folder} ({reason}); {advice}") from None
             classes = tuple(str(label) for label in getattr(loaded, "classes", range(10)))
             images.append(_images(loaded.data))

@@ -73,6 +73,7 @@ def _split_off(raw: Raw, ids: Ids, chosen: Chosen, settings: DatasetSettings) ->
     for i, name in enumerate(missing):
         here = np.flatnonzero(left)
         quota = _quota(np.bincount(labels[here], minlength=len(raw.classes)), name, settings)
+        _check_left(raw, quota, labels[here], name, [*missing[i + 1 :], "train"], settings)
         rows = here[draw_units(labels[here], units[here], quota, settings.seed, stay=len(missing) - i)]
         left[rows] = False
         chosen[name] = Selection("train", train.rows[rows])
@@ -92,6 +93,17 @@ def _quota(counts: Counts, name: str, settings: DatasetSettings) -> Counts:
     if name == "val" and settings.val_size is not None:
         return stratified(counts, settings.val_size, "dataset.val_size")
     return fraction_of(counts, settings.val_fraction if name == "val" else settings.test_fraction)
+
+
+def _check_left(raw: Raw, quota: Counts, labels: Labels, name: str, others: list[str], settings: DatasetSettings) -> None:
+    """Check that what is split off leaves every class an image for each of the other splits."""
+    left = np.bincount(labels, minlength=len(raw.classes)) - quota
+    if left.min() < len(others):
+        setting = "val_size" if name == "val" and settings.val_size is not None else f"{name}_fraction"
+        raise DataError(
+            f"dataset.{setting}: {getattr(settings, setting)}; leaves {left.min()} images of class "
+            f"{raw.classes[left.argmin()]!r} for {' and '.join(others)}; must be smaller"
+        )
 
 
 def _check_enough(raw: Raw, labels: Labels, units: Units, missing: list[str]) -> None:
