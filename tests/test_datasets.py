@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from pydantic import ValidationError
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, STL10
 
-from augsearch.data.prepare import DATASETS, SPLITS, Raw, prepare
+from augsearch.data.prepare import DATASETS, prepare
 from augsearch.data.prepared import load_info, load_split, save
 from augsearch.data.published import PUBLISHED
 from augsearch.data.settings import DatasetSettings
+from augsearch.data.splits import SPLITS, Raw
 from augsearch.errors import DataError, SettingsError
 from augsearch.settings import load
 
@@ -39,6 +41,25 @@ def test_prepared_folder_round_trip_and_same_bytes(tmp_path: Path) -> None:
     assert saved("a") == saved("b")
     assert load_info(tmp_path / "a" / "dataset.json") == info
     assert np.array_equal(load_split(tmp_path / "a", "test").images, splits["test"].images)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("dataset.json", b"{", "dataset.json: not what this version writes .Expecting property name"),
+        ("dataset.json", b'{"name": "x", "classes": []}', "not what this version writes .'mean'.; prepare the data"),
+        ("train_images.npy", b"torn", "train_\\*.npy: damaged .*; prepare the data .dvc repro prepare."),
+        ("train_images.npy", None, "train_images.npy: no such file; prepare the data"),
+        ("dataset.json", None, "dataset.json: no such file; prepare the data"),
+    ],
+)
+def test_a_prepared_folder_that_is_damaged(file: str, content: bytes | None, words: str, tmp_path: Path) -> None:
+    save(*prepare(DatasetSettings(name="digits")), tmp_path)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        load_info(tmp_path / file) if file == "dataset.json" else load_split(tmp_path, "train")
 
 
 SIZES = (("train", 40), ("val", 20), ("test", 20))
@@ -72,7 +93,15 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"test_images": None}, "no test_images; it holds"),
+        (
+            {"train_images": None},
+            "no train_images; it holds test_images, .* must hold train_images, train_labels, and",
+        ),
+        ({"test_images": None}, "test_labels without test_images"),
+        ({"tset_images": np.zeros((20, 28, 20), np.uint8)}, "'tset_images' is unknown; splits are train, val, test"),
+        ({"train_images": np.zeros((40, 3, 32, 32), np.uint8)}, "has its channels first; must be .N, H, W, C., as transpose"),
+        ({"train_images": np.zeros((40, 3, 28, 20), np.uint8)}, "has its channels first"),
+        ({"train_images": np.zeros((40, 8, 64, 64), np.uint8)}, "has its channels first"),
         (
             {"train_images": np.zeros((40, 28, 20), np.float32)},
             "images differ in type: train float32, val uint8, test uint8",
@@ -85,6 +114,10 @@ def test_npz_without_val_is_split_evenly(tmp_path: Path) -> None:
         ({"train_labels": np.zeros(39, np.uint8)}, "train_labels: uint8 \\(39,\\); must be one class"),
         ({"val_images": np.zeros((20, 28, 28), np.uint8)}, "images differ in shape"),
         ({"train_labels": -np.ones(40, np.int64)}, "one class >= 0"),
+        ({"train_labels": np.full(40, 2**63 + 5, np.uint64)}, "train_labels: uint64 .40,.; must be one class >= 0"),
+        ({"train_labels": np.eye(4)[np.arange(40) % 4]}, "train_labels: float64 .40, 4.; must be one class >= 0"),
+        ({f"{s}_labels": np.arange(n) % 4 + 1 for s, n in SIZES}, "labels begin at 1 or above; must count from 0"),
+        ({"train_images": np.zeros((0, 28, 20), np.uint8), "train_labels": np.zeros(0, np.int64)}, "train has 0 images"),
         ({"train_labels": np.full(40, 10**9)}, "a label is 1000000000, and train has 40 images"),
         ({"classes": np.array(["a", "b", "c"])}, "a label is 3; must be 0 to 2, as `classes` has 3"),
         ({"classes": np.array(["a", "b", "A", "d"])}, "classes: class names 'a' and 'A' are the same but for case"),
@@ -99,6 +132,16 @@ def test_npz_that_is_not_what_it_should_be(tmp_path: Path, changes: dict[str, ob
     settings = write_npz(tmp_path, **changes)
     with pytest.raises(DataError, match=words):
         prepare(settings)
+
+
+def test_npz_without_test_is_split_evenly_too(tmp_path: Path) -> None:
+    _, info = prepare(write_npz(tmp_path, test_images=None, test_labels=None))
+    assert (info.counts["train"], info.counts["val"], info.counts["test"]) == ((8,) * 4, (5,) * 4, (2,) * 4)
+    assert info.notes == ("the source has no test split: 8 images of train became it",)
+
+
+def test_classes_given_as_bytes_are_text(tmp_path: Path) -> None:
+    assert prepare(write_npz(tmp_path, classes=np.array([b"a", b"b", b"c", b"d"])))[1].classes == ("a", "b", "c", "d")
 
 
 def test_npz_that_is_no_npz(tmp_path: Path) -> None:
@@ -205,6 +248,22 @@ def test_sizes_that_cannot_be_had(changes: dict[str, object], words: str) -> Non
         prepare(DatasetSettings(name="digits").model_copy(update=changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test_fraction": 0.95}, "dataset.test_fraction: 0.95; leaves 0 images of class '0' for val and train"),
+        ({"test_fraction": 0.85}, "dataset.test_fraction: 0.85; leaves 1 images of class '0' for val and train"),
+        ({"val_fraction": 0.95}, "dataset.val_fraction: 0.95; leaves 0 images of class '0' for train; must be smaller"),
+        ({"val_size": 32}, "dataset.val_size: 32; leaves 0 images of class '0' for train; must be smaller"),
+    ],
+)
+def test_fractions_that_leave_nothing(changes: dict[str, float], words: str, tmp_path: Path) -> None:
+    labels = np.repeat([0, 1, 2, 3], [9, 10, 10, 11])
+    settings = write_npz(tmp_path, train_labels=labels, val_images=None, val_labels=None, test_images=None, test_labels=None)
+    with pytest.raises(DataError, match=words):
+        prepare(settings.model_copy(update=changes))
+
+
 def test_counts_take_class_names_as_yaml_writes_them(tmp_path: Path) -> None:
     """`no`, `yes` and `00014` are names, though YAML 1.1 has a truth value or a number for each."""
     for label in ("no", "yes", "00014"):
@@ -233,21 +292,17 @@ def test_counts_that_name_no_class(counts: dict[object, int], words: str) -> Non
         DatasetSettings(name="digits", counts=counts)
 
 
-def test_images_shared_with_test_are_reported_dropped_or_refused(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    train = rng.integers(0, 256, (40, 28, 20), dtype=np.uint8)
-    test = rng.integers(0, 256, (20, 28, 20), dtype=np.uint8)
-    test[[2, 7]] = train[[0, 9]]
-    settings = write_npz(tmp_path, train_images=train, test_images=test)
-    _, info = prepare(settings)
-    assert info.notes == (
-        "images that are also in test, pixel for pixel: 2 of train; dataset.duplicates: drop leaves them out",
-    )
-    dropped, info = prepare(settings.model_copy(update={"duplicates": "drop"}))
-    assert np.array_equal(dropped["train"].images[:, 0], np.delete(train, [0, 9], 0))
-    assert info.notes == ("dropped images that are also in test, pixel for pixel: 2 of train",)
-    with pytest.raises(DataError, match="also in test, pixel for pixel: 2 of train; remove them"):
-        prepare(settings.model_copy(update={"duplicates": "refuse"}))
+def test_no_more_than_two_copies_of_the_images_are_held(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20_000, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", train_images=images, train_labels=np.arange(len(images)) % 10)
+    size = images.nbytes
+    del images
+    tracemalloc.start()
+    try:
+        prepare(DatasetSettings(npz="own.npz", root=str(tmp_path), duplicates="drop"))
+        assert tracemalloc.get_traced_memory()[1] < 2.3 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_any_source_can_be_resized(tmp_path: Path) -> None:
@@ -268,6 +323,14 @@ def not_arrays(root: Path) -> list[int]:
     return [1]
 
 
+def unequal(root: Path) -> dict[str, object]:
+    return {"train_images": [[1, 2], [3]], "train_labels": [0, 1]}
+
+
+def failing(root: Path) -> dict[str, object]:
+    return {"train_images": np.load(root / "nowhere.npy")}
+
+
 def test_a_function_by_import_path(tmp_path: Path) -> None:
     write_npz(tmp_path)
     splits, info = prepare(DatasetSettings(name="tests.test_datasets:own", root=str(tmp_path)))
@@ -276,7 +339,12 @@ def test_a_function_by_import_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("function", "error", "words"),
-    [("not_arrays", DataError, "gave a list; must be a dict of arrays"), ("missing", SettingsError, "has no 'missing'")],
+    [
+        ("not_arrays", DataError, "gave a list; must be a dict of arrays: train_images, train_labels, and perhaps"),
+        ("unequal", DataError, "gave what is no array: "),
+        ("failing", DataError, "fails at .*: .Errno 2. No such file"),
+        ("missing", SettingsError, "has no 'missing'"),
+    ],
 )
 def test_a_function_that_is_not_what_it_should_be(function: str, error: type[Exception], words: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=words):
@@ -349,6 +417,15 @@ def test_stl10_from_an_existing_root(tmp_path: Path, monkeypatch: pytest.MonkeyP
     splits, info = prepare(DatasetSettings(name="stl10", root=str(tmp_path)))
     assert np.array_equal(splits["test"].images, images)
     assert (info.height, info.counts["train"], info.classes[0]) == (96, (1,) * 10, "class 0")
+
+
+def test_a_damaged_published_set(tmp_path: Path) -> None:
+    for stem in ("train", "t10k"):
+        write_idx(tmp_path / f"MNIST/raw/{stem}-images-idx3-ubyte", np.zeros((9, 28, 28)))
+        write_idx(tmp_path / f"MNIST/raw/{stem}-labels-idx1-ubyte", np.arange(9))
+    (tmp_path / "MNIST/raw/train-images-idx3-ubyte").write_bytes(b"garbage")
+    with pytest.raises(DataError, match="mnist: cannot be read from .* .AssertionError.; put torchvision's files there"):
+        prepare(DatasetSettings(name="mnist", root=str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -81,12 +81,11 @@ def test_mixed_sizes_and_kinds_are_resized(tmp_path: Path) -> None:
 
 
 def test_crop_keeps_proportions_and_stretch_keeps_all(tmp_path: Path) -> None:
-    settings = class_folders(tmp_path, 4).model_copy(update={"size": (8, 8)})
-    for label in ("cat", "dog"):
-        for file in (tmp_path / "own" / label).iterdir():
-            pixels = np.zeros((8, 24, 3), np.uint8)
-            pixels[:, 8:16] = 255  # white between two black thirds
-            Image.fromarray(pixels).save(file)
+    settings = split_folders(tmp_path, "train", "val", "test").model_copy(update={"size": (8, 8)})
+    for file in (tmp_path / "own").rglob("*.png"):
+        pixels = np.zeros((8, 24, 3), np.uint8)
+        pixels[:, 8:16] = 255  # white between two black thirds
+        Image.fromarray(pixels).save(file)
     cropped = prepare(settings)[0]["train"].images
     stretched = prepare(settings.model_copy(update={"fit": "stretch"}))[0]["train"].images
     assert (cropped == 255).all()
@@ -119,12 +118,11 @@ TOP[0] = 255  # a line of white at the top
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 def test_a_photo_that_lies_on_its_side_is_turned(suffix: str, tmp_path: Path) -> None:
-    settings = DatasetSettings(folder="own", root=str(tmp_path))
-    for label in ("cat", "dog"):
-        (tmp_path / "own" / label).mkdir(parents=True)
-        for i in range(3):
-            options = {"tiffinfo": {0x0112: 6}} if suffix == "tif" else {"exif": exif(6)}
-            Image.fromarray(TOP).save(tmp_path / "own" / label / f"{i}.{suffix}", **options)
+    settings = split_folders(tmp_path, "train", "val", "test")
+    for file in (tmp_path / "own").rglob("*.png"):
+        file.unlink()
+        options = {"tiffinfo": {0x0112: 6}} if suffix == "tif" else {"exif": exif(6)}
+        Image.fromarray(TOP).save(file.with_suffix(f".{suffix}"), **options)
     image = prepare(settings)[0]["train"].images[0, 0]
     assert image.shape == (12, 8)  # the camera's top is at the right
     assert image[:, -1].min() > 200
@@ -133,11 +131,11 @@ def test_a_photo_that_lies_on_its_side_is_turned(suffix: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("orientation", [0, 9, 300, b"6\0\0\0", b"up\0\0"])
 def test_an_orientation_that_means_nothing_is_ignored(orientation: int | bytes, tmp_path: Path) -> None:
-    settings = class_folders(tmp_path, 6)
-    for file in (tmp_path / "own/cat").iterdir():
+    settings = split_folders(tmp_path, "train", "val", "test")
+    for file in (tmp_path / "own").rglob("cat/*.png"):
         Image.fromarray(TOP[:, :8]).save(file, exif=exif(orientation))
     splits, info = prepare(settings)
-    assert sum(sum(counts) for counts in info.counts.values()) == 12
+    assert info.counts["train"] == (5, 5)
     assert (splits["train"].images[0, 0, 0] == 255).all()
 
 
@@ -244,6 +242,14 @@ def with_bad_files(root: Path) -> DatasetSettings:
     return settings.model_copy(update={"size": (8, 8)})
 
 
+def test_a_link_to_itself_and_a_folder_named_like_a_picture(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "cat", "dog.png")
+    (tmp_path / "own/cat/loop.png").symlink_to(tmp_path / "own/cat/loop.png")
+    with pytest.raises(DataError, match="1 files cannot be used: cat/loop.png .a link to nothing."):
+        prepare(settings)
+    assert prepare(settings.model_copy(update={"bad_files": "skip"}))[1].classes == ("cat", "dog.png")
+
+
 def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="8 files cannot be used") as caught:
         prepare(with_bad_files(tmp_path))
@@ -321,8 +327,8 @@ def test_a_file_name_that_is_not_utf8_can_be_used_and_named(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("cat", "two\nlines"), r"class 'two\\nlines': its name holds control characters; rename it"),
-        (("cat", "bell\x07"), r"class 'bell\\x07': its name holds control characters; rename it"),
+        (("cat", "two\nlines"), r"class 'two\nlines': its name holds control characters; rename it"),
+        (("cat", "bell\x07"), r"class 'bell\x07': its name holds control characters; rename it"),
         (("cat", "dog "), "class 'dog ': its name is empty, or begins or ends with a space; rename it"),
         (
             ("Cat", "cat"),
@@ -452,6 +458,14 @@ def test_a_layout_that_cannot_be_told_is_refused(folders: tuple[str, ...], words
 def test_the_layout_can_be_stated(layout: str, folders: tuple[str, ...], classes: tuple[str, ...], tmp_path: Path) -> None:
     settings = filled(tmp_path, *folders).model_copy(update={"layout": layout})
     assert prepare(settings)[1].classes == classes
+
+
+def test_groups_explain_a_second_level_but_not_splits_within_classes(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "cat/{a,b,c}", "dog/{a,b,c}").model_copy(update={"groups": "folder"})
+    assert prepare(settings)[1].classes == ("cat", "dog")
+    filled(tmp_path, "cat/{train,test}")
+    with pytest.raises(DataError, match="'cat' holds test and train folders"):
+        prepare(settings)
 
 
 def test_a_split_that_is_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ folders, and links that lead out of the data set's folder, are not followed.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from augsearch.data.layout import EXPECTED, Layout, find_layout, is_visible, pictures_in, subfolders
 from augsearch.data.names import alike, check_class_names, check_folder_name, hard_to_tell, shown
 from augsearch.data.picture import Header, UnusableError, read_header, read_pixels
-from augsearch.data.settings import DatasetSettings
+from augsearch.data.settings import BY_FOLDER, DatasetSettings
 from augsearch.data.splits import Raw, Split
 from augsearch.errors import DataError
 
@@ -91,15 +92,19 @@ def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
     report = _Report(root)
     if not root.is_dir():
         raise report.error("no such folder")
-    layout = find_layout(root, settings.layout, nested=False)
+    layout = find_layout(root, settings.layout, nested=settings.groups is not None)
     classes = _classes(layout, root)
     _add_strays(layout, root, report)
     listed = {split: _listed(folder, classes, root, report) for split, folder in layout.items()}
     size, dtype = _common_size(listed, settings, report), _common_type(listed, report)
-    splits = {split: _decoded(pictures, size, dtype, settings, report) for split, pictures in listed.items()}
+    splits: dict[str, Split] = {}
+    for split, pictures in listed.items():
+        splits[split], listed[split] = _decoded(pictures, size, dtype, settings, report)
     if settings.bad_files == "refuse":
         report.check()
-    return Raw(_gray_or_color(splits, settings.grayscale), classes, str(settings.folder), report.notes)
+    names = {split: [report.name(picture.path) for picture in pictures] for split, pictures in listed.items()}
+    groups = {} if settings.groups is None else _groups(settings.groups, layout, classes, listed, report)
+    return Raw(_gray_or_color(splits, settings.grayscale), classes, str(settings.folder), report.notes, names, groups)
 
 
 def _classes(layout: Layout, root: Path) -> tuple[str, ...]:
@@ -163,7 +168,7 @@ def _files(folder: Path, root: Path, report: _Report) -> list[Path]:
         for name in [name for name in folders if (Path(where) / name).is_symlink()]:
             report.add(Path(where) / name, "a link to a folder, which is not followed")
         for path in (Path(where) / name for name in files if is_visible(name)):
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 report.add(path, "a link that leads out of the folder")
             else:
                 found.append(path)
@@ -198,22 +203,54 @@ def _common_type(listed: dict[str, list[_Picture]], report: _Report) -> np.dtype
 
 def _decoded(
     pictures: list[_Picture], size: tuple[int, int], dtype: np.dtype[Any], settings: DatasetSettings, report: _Report
-) -> Split:
-    """Decode the pictures of a split that can be; the others are reported."""
+) -> tuple[Split, list[_Picture]]:
+    """Decode the pictures of a split; those that cannot be are reported, the others returned too."""
     gray = all(picture.header.gray for picture in pictures) if settings.grayscale is None else settings.grayscale
     gray = gray or dtype != np.uint8
     images = np.empty((len(pictures), 1 if gray else 3, *size), dtype)
-    good = np.zeros(len(pictures), bool)
-    for i, picture in enumerate(pictures):
+    good: list[_Picture] = []
+    for picture in pictures:
         try:
             decoded = read_pixels(picture.path, size, settings.fit, gray)
         except UnusableError as why:
             report.add(picture.path, why)
             continue
-        images[i], good[i] = decoded.pixels, True
+        images[len(good)] = decoded.pixels
+        good.append(picture)
         if decoded.transparent:
             report.add_transparent(picture.path)
-    return Split(images, np.array([picture.label for picture in pictures], np.int64)).where(good)
+    return Split(images[: len(good)], np.array([picture.label for picture in good], np.int64)), good
+
+
+def _groups(
+    rule: str, layout: Layout, classes: tuple[str, ...], listed: dict[str, list[_Picture]], report: _Report
+) -> dict[str, NDArray[np.str_]]:
+    """Find the group of every picture: its sub-folder in the class's folder, or what a regular expression finds in its path.
+
+    Raises:
+        DataError: pictures that lie in no sub-folder, or in whose paths the expression finds nothing.
+    """
+    groups: dict[str, NDArray[np.str_]] = {}
+    without: list[Path] = []
+    for split, pictures in listed.items():
+        found = []
+        for picture in pictures:
+            if rule == BY_FOLDER:
+                inner = picture.path.relative_to(layout[split] / classes[picture.label]).parts
+                group = inner[0] if len(inner) > 1 else None
+            else:
+                match = re.search(rule, report.name(picture.path))
+                group = match and "/".join(part or "" for part in match.groups() or [match[0]])
+            if not group:
+                without.append(picture.path)
+            found.append(group or "")
+        groups[split] = np.array(found, np.str_)
+    if without:
+        why = "in no folder inside their class's" if rule == BY_FOLDER else f"in which {rule!r} finds nothing"
+        raise report.error(
+            f"dataset.groups: {len(without)} pictures {why}, such as {report.name(without[0])}; each needs a group"
+        )
+    return groups
 
 
 def _gray_or_color(splits: dict[str, Split], grayscale: bool | None) -> dict[str, Split]:

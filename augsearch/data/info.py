@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from augsearch.data.settings import MIN_SIDE
-from augsearch.data.splits import Images, Raw, Split, counts_of, pieces
+from augsearch.data.splits import Counts, Images, Raw, Split, counts_of, pieces
 from augsearch.errors import DataError
 
 
@@ -33,7 +31,7 @@ class DatasetInfo:
     fingerprint: str
     """SHA-256 over all splits' images and labels."""
     notes: tuple[str, ...] = ()
-    """What people should know: files skipped, images shared with test."""
+    """What people should know: files skipped, the same picture in two splits, pixel values that were scaled."""
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{sum(counts)} {split}" for split, counts in self.counts.items())
@@ -84,18 +82,8 @@ def _fingerprint(splits: dict[str, Split]) -> str:
     return digest.hexdigest()
 
 
-def shared_images(split: Split, other: Split) -> NDArray[np.bool_]:
-    """Find the images of `split` that are in `other` too, pixel for pixel: (N,) bool."""
-    there = set(_digests(other.images))
-    return np.array([digest in there for digest in _digests(split.images)], bool)
-
-
-def _digests(images: Images) -> Iterator[bytes]:
-    return (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images)
-
-
 def check(raw: Raw) -> None:
-    """Check that every split has images of every class, and that they are large enough.
+    """Check that there are classes, images of each in every split, and that images are large enough.
 
     Raises:
         DataError: they are too small, there is one class alone, or a split lacks some class.
@@ -105,11 +93,20 @@ def check(raw: Raw) -> None:
         raise DataError(f"{raw.source}: images are {height}x{width} pixels; must be at least {MIN_SIDE} each way")
     if len(raw.classes) < 2:
         raise DataError(f"{raw.source}: has {len(raw.classes)} class; must have at least 2")
-    lacking = {
-        name: [label for label, count in zip(raw.classes, counts_of(split, len(raw.classes)), strict=True) if not count]
-        for name, split in raw.splits.items()
-    }
-    listed = [f"{name} has none of {_names(labels)}" for name, labels in lacking.items() if labels]
+    check_counts({name: counts_of(split, len(raw.classes)) for name, split in raw.splits.items()}, raw)
+
+
+def check_counts(counts: dict[str, Counts], raw: Raw) -> None:
+    """Check that every split has images of every class.
+
+    Args:
+        counts: for each split (classes,) images.
+
+    Raises:
+        DataError: names the splits and the classes that they lack.
+    """
+    lacking = {split: [raw.classes[label] for label in np.flatnonzero(count == 0)] for split, count in counts.items()}
+    listed = [f"{split} has none of {_names(names)}" for split, names in lacking.items() if names]
     if listed:
         raise DataError(f"{raw.source}: classes without images: {'; '.join(listed)}; every split needs some of every class")
 

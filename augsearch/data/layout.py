@@ -48,7 +48,8 @@ def subfolders(folder: Path) -> list[Path]:
 
 def pictures_in(folder: Path) -> list[Path]:
     """List what lies directly in a folder and is a picture by its name."""
-    return sorted(entry for entry in folder.iterdir() if _PICTURE.fullmatch(entry.suffix) and is_visible(entry.name))
+    named = [entry for entry in folder.iterdir() if _PICTURE.fullmatch(entry.suffix) and is_visible(entry.name)]
+    return sorted(entry for entry in named if not entry.is_dir())
 
 
 def find_layout(root: Path, layout: str, *, nested: bool) -> Layout:
@@ -70,8 +71,8 @@ def find_layout(root: Path, layout: str, *, nested: bool) -> Layout:
     else:
         _refuse_joined_names(root, folders)
         found = {"train": root}
-    if layout == "auto" and not nested:
-        _refuse_nested(found["train"], root)
+    if layout == "auto":
+        _refuse_other_levels(found["train"], root, nested=nested)
     return found
 
 
@@ -168,7 +169,7 @@ def _refuse_joined_names(root: Path, folders: list[Path]) -> None:
                 _refuse(root, f"{pair} look like splits of one class; move the split outwards, or set dataset.layout: classes")
 
 
-def _refuse_nested(folder: Path, root: Path) -> None:
+def _refuse_other_levels(folder: Path, root: Path, *, nested: bool) -> None:
     """Refuse class folders that may be something else: folds, sites or objects with the classes inside."""
     classes = subfolders(folder)
     escape = f"dataset.layout: {'classes' if folder == root else 'splits'}"
@@ -178,7 +179,8 @@ def _refuse_nested(folder: Path, root: Path) -> None:
         splits = sorted(set(_split_names(subfolders(entry)).values()))
         if len(splits) > 1:
             _refuse(root, f"{shown(entry.name)!r} holds {' and '.join(splits)} folders; splits must be the outermost folders")
-    if len(inside) == len(classes) > 1 or any(len(a & b) > 1 for a, b in combinations(inside.values(), 2)):
+    two_levels = len(inside) == len(classes) > 1 or any(len(a & b) > 1 for a, b in combinations(inside.values(), 2))
+    if two_levels and not nested:
         _refuse(
             root,
             f"has {_drawn(list(inside))}, and either level may be the classes; set dataset.groups: folder if the inner folders "

@@ -28,7 +28,7 @@ def check_class_names(names: Sequence[str], origin: str) -> None:
     known: dict[str, str] = {}
     for name in names:
         if not name.isprintable():
-            raise DataError(f"{origin}: class {shown(name)!r}: its name holds control characters; rename it")
+            raise DataError(f"{origin}: class '{shown(name)}': its name holds control characters; rename it")
         if name != name.strip() or not name:
             raise DataError(f"{origin}: class {name!r}: its name is empty, or begins or ends with a space; rename it")
         if _folded(name) in known:

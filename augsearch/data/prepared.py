@@ -18,6 +18,8 @@ from augsearch.data.splits import SPLITS, Split
 from augsearch.errors import DataError
 from augsearch.files import replacing
 
+_ADVICE = "prepare the data (dvc repro prepare)"
+
 
 def save(splits: dict[str, Split], info: DatasetInfo, folder: Path) -> None:
     """Write the prepared folder; the same data give the same bytes, so nothing downstream reruns for nothing."""
@@ -41,18 +43,22 @@ def load_split(folder: Path, split: str) -> Split:
         images = np.load(folder / f"{split}_images.npy", mmap_mode="c", allow_pickle=False)
         return Split(images, np.load(folder / f"{split}_labels.npy", allow_pickle=False))
     except FileNotFoundError as error:
-        raise DataError(f"{error.filename}: no such file; prepare the data first (dvc repro prepare)") from None
+        raise DataError(f"{error.filename}: no such file; {_ADVICE}") from None
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{folder / split}_*.npy: damaged ({error}); {_ADVICE}") from None
 
 
 def load_info(path: Path) -> DatasetInfo:
     """Load a dataset.json.
 
     Raises:
-        DataError: no such file.
+        DataError: no such file, or not what this version writes.
     """
     try:
         data = json.loads(path.read_text())
+        tuples = {key: tuple(data[key]) for key in ("classes", "mean", "std", "notes")}
+        return DatasetInfo(**(data | tuples | {"counts": {split: tuple(n) for split, n in data["counts"].items()}}))
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; prepare the data first (dvc repro prepare)") from None
-    tuples = {key: tuple(data[key]) for key in ("classes", "mean", "std", "notes")}
-    return DatasetInfo(**(data | tuples | {"counts": {split: tuple(n) for split, n in data["counts"].items()}}))
+        raise DataError(f"{path}: no such file; {_ADVICE}") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path}: not what this version writes ({error}); {_ADVICE}") from None

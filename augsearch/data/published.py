@@ -22,20 +22,19 @@ def _read(settings: DatasetSettings, folder: Path, loader: str, calls: dict[str,
     import torchvision  # seconds to import, which other data sets should not pay
 
     splits: dict[str, Split] = {}
-    classes: tuple[str, ...] = ()
     for name, all_arguments in calls.items():
-        loaded = []
+        images, labels = [], []
         for arguments in all_arguments:
             try:
-                loaded.append(getattr(torchvision.datasets, loader)(folder, download=settings.download, **arguments))
-            except (RuntimeError, OSError, ValueError) as error:
+                loaded = getattr(torchvision.datasets, loader)(folder, download=settings.download, **arguments)
+            except Exception as error:  # its loaders raise whatever a damaged file makes them stumble over
                 advice = "try again" if settings.download else "put torchvision's files there, or set dataset.download: true"
-                reason = " ".join(str(error).split())[:120]
+                reason = " ".join(str(error).split())[:120] or type(error).__name__
                 raise DataError(f"dataset.name: {settings.name}: cannot be read from {folder} ({reason}); {advice}") from None
-        classes = tuple(str(name) for name in getattr(loaded[0], "classes", range(10)))
-        splits[name] = Split(
-            np.concatenate([_images(one.data) for one in loaded]), np.concatenate([_labels(one) for one in loaded])
-        )
+            classes = tuple(str(label) for label in getattr(loaded, "classes", range(10)))
+            images.append(_images(loaded.data))
+            labels.append(_labels(loaded))
+        splits[name] = Split(images[0] if len(images) == 1 else np.concatenate(images), np.concatenate(labels))
     return Raw(splits, classes, f"torchvision's {loader}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -10,6 +11,8 @@ from augsearch.section import Section
 
 MIN_SIDE = 4
 """The smallest height and width of an image, in pixels."""
+BY_FOLDER = "folder"
+"""The rule `groups` by sub-folder; every other is a regular expression."""
 
 
 class DatasetSettings(Section):
@@ -42,7 +45,12 @@ class DatasetSettings(Section):
     bad_files: Literal["refuse", "skip"] = "refuse"
     """Files of a folder that cannot be used: stop and name them all, or go on without them and note them."""
     duplicates: Literal["report", "drop", "refuse"] = "report"
-    """Images of train or val that are in test too, pixel for pixel."""
+    """The same picture, pixel for pixel, in two splits or under two classes. drop: val and train are left without what is in
+    test, train without what is in val, both without what stands under two classes."""
+    groups: str | None = None
+    """What a folder's pictures show, such as patients or parts, if there are several of each: images of one group stay in one
+    split. "folder": the folder inside the class's folder; else a regular expression that finds the group's name in the path
+    (what its parentheses match, or all of the match). Arrays bring their own, train_groups."""
     val_fraction: float = Field(0.2, gt=0, lt=1)
     """Fraction of train that becomes the validation split where the source has none."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
@@ -92,12 +100,23 @@ class DatasetSettings(Section):
                 raise ValueError(f"class {name!r} has {count}; must be at least 1")
         return counts
 
+    @field_validator("groups")
+    @classmethod
+    def _is_expression(cls, groups: str | None) -> str | None:
+        try:
+            re.compile(groups or "")
+        except re.error as error:
+            raise ValueError(f"must be folder or a regular expression ({error})") from None
+        return groups
+
     @model_validator(mode="after")
     def _one_source(self) -> DatasetSettings:
         sources = {"name": self.name, "npz": self.npz, "folder": self.folder}
         if sum(value is not None for value in sources.values()) != 1:
             listed = ", ".join(f"{key} is {value!r}" for key, value in sources.items())
             raise ValueError(f"{listed}; set exactly one of them, the others null")
+        if self.groups is not None and self.folder is None:
+            raise ValueError("groups: for a folder alone; arrays bring theirs as train_groups, val_groups, test_groups")
         smaller = [key for key in ("train_size", "imbalance", "counts") if getattr(self, key) is not None]
         if len(smaller) > 1:
             raise ValueError(f"{' and '.join(smaller)} are set; set at most one of train_size, imbalance and counts")

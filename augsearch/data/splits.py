@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,10 @@ class Split:
         """Keep the images where `mask` (N,) is true; all of them are kept without a copy."""
         return self if mask.all() else Split(self.images[mask], self.labels[mask])
 
+    def at(self, rows: NDArray[np.int64]) -> Split:
+        """Keep the images at `rows`, which rise; all of them are kept without a copy."""
+        return self if len(rows) == len(self) else Split(self.images[rows], self.labels[rows])
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -54,7 +58,7 @@ class Raw:
     source: str
     notes: tuple[str, ...] = ()
     """What people should know about it, one line each."""
-    names: dict[str, Sequence[str]] = field(default_factory=dict)
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Names of a split's images, for messages; none: their indices."""
     groups: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     """(N,) names of what a split's images show, such as patients: images of one group stay together. Empty: no groups."""
@@ -62,6 +66,31 @@ class Raw:
     def name(self, split: str, row: int) -> str:
         """Name an image for people."""
         return self.names[split][row] if split in self.names else f"{split}_images[{row}]"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some images of one of a source's splits."""
+
+    source: str
+    rows: NDArray[np.int64]
+    """(N,) indices into that split, rising."""
+
+    def where(self, mask: Mask) -> Selection:
+        """Keep the images where `mask` (N,) is true."""
+        return Selection(self.source, self.rows[mask])
+
+    def labels(self, raw: Raw) -> Labels:
+        """Look up the labels: (N,)."""
+        return raw.splits[self.source].labels[self.rows]
+
+    def name(self, raw: Raw, i: int) -> str:
+        """Name the i-th of these images for people."""
+        return raw.name(self.source, int(self.rows[i]))
+
+
+Chosen = dict[str, Selection]
+"""For each split, the images that become it."""
 
 
 def pieces(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
