@@ -59,12 +59,15 @@ class SerialExecutor:
 
     @property
     def free(self) -> int:
+        """Units of work that would start at once: 1, or 0 while one waits."""
         return 1 - len(self._waiting)
 
     def submit(self, work: Work) -> None:
+        """Put work at the end of the queue; it runs in `completed`."""
         self._waiting.append(work)
 
     def completed(self) -> Iterator[tuple[Work, Outcomes | WorkerError]]:
+        """Run the waiting work, one unit after the other, and give each with its outcomes."""
         while self._waiting:
             work = self._waiting[0]
             outcomes = run(work, self.bench)

@@ -75,6 +75,7 @@ class Work:
 
     @property
     def keys(self) -> tuple[str, ...]:
+        """The keys of the jobs, in their order."""
         return tuple(job.key for job in self.jobs)
 
 

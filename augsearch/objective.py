@@ -81,15 +81,18 @@ class TrainerObjective:
 
     @property
     def name(self) -> str:
+        """The data set's name."""
         return self.info.name
 
     @property
     def measure(self) -> str:
+        """The metric that `search.objective` names."""
         return self.settings.search.objective
 
     def job(
         self, augmentation: Augmentation | None, settings: Mapping[str, Any], seed: int, *, keeps: str | None = None
     ) -> Training:
+        """The training of the settings' network, with searched settings in place of theirs."""
         changed = override(self.settings, settings) if settings else self.settings
         return Training(
             data=self.info.fingerprint,
@@ -103,12 +106,15 @@ class TrainerObjective:
         )
 
     def score(self, outcome: Outcome) -> float | None:
+        """The metric after the last epoch, in [0, 1]; None for a failure."""
         return _score(outcome, self.measure)
 
     def scores(self, result: Result) -> dict[str, float]:
+        """Every metric after the last epoch, in [0, 1], by name."""
         return _scores(result)
 
     def works(self, trials: Sequence[Trial], name: str) -> list[tuple[list[Trial], Work]]:
+        """One training for each trial."""
         return [([t], Work(f"{name} {t.id}", (self.job(t.policy, t.settings, t.seed),))) for t in trials]
 
 
@@ -127,10 +133,12 @@ class PopulationObjective:
 
     @property
     def name(self) -> str:
+        """The data set's name."""
         return self.info.name
 
     @property
     def measure(self) -> str:
+        """The metric that `search.objective` names."""
         return self.settings.search.objective
 
     def job(
@@ -154,9 +162,11 @@ class PopulationObjective:
         )
 
     def score(self, outcome: Outcome) -> float | None:
+        """The metric at the end of the round, in [0, 1]; None for a failure."""
         return _score(outcome, self.measure)
 
     def scores(self, result: Result) -> dict[str, float]:
+        """Every metric at the end of the round, in [0, 1], by name."""
         return _scores(result)
 
     def works(self, trials: Sequence[Trial], name: str) -> list[tuple[list[Trial], Work]]:
@@ -187,24 +197,29 @@ class ScriptObjective:
 
     @property
     def name(self) -> str:
+        """The function's module, or the script's file."""
         return command.name(self.settings.search.objective)
 
     def job(
         self, augmentation: Augmentation | None, settings: Mapping[str, Any], seed: int, *, keeps: str | None = None
     ) -> ScriptRun:
+        """One run of the script. Raises SettingsError for a schedule or a chain."""
         if not isinstance(augmentation, Policy | None):
             raise SettingsError("retrain.arms: your own script is given a single policy; this arm is a schedule or a chain")
         params = json.dumps(dict(settings))
         return ScriptRun(self.settings.search.objective, params, augmentation, seed, self.platform)
 
     def score(self, outcome: Outcome) -> float | None:
+        """The number that the script reported; None for a failure."""
         return outcome.score if isinstance(outcome, Result) else None
 
     def scores(self, result: Result) -> dict[str, float]:
+        """The number that the script reported, by its name `score`."""
         assert result.score is not None  # a run without one is a failure
         return {self.measure: result.score}
 
     def works(self, trials: Sequence[Trial], name: str) -> list[tuple[list[Trial], Work]]:
+        """One run of the script for each trial."""
         return [([t], Work(f"{name} {t.id}", (self.job(t.policy, t.settings, t.seed),))) for t in trials]
 
 

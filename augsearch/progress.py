@@ -43,10 +43,12 @@ class SearchProgress:
         self._done = 0
 
     def begin(self, method: str, searcher: Searcher, trials: int) -> None:
+        """Start the clock."""
         self._method, self._searcher, self._trials = method, searcher, trials
         self._clock = _Clock()
 
     def ended(self, ended: Ended) -> None:
+        """Log the trial, or the whole round of a population; stored trials in one line together."""
         self._done += 1
         if ended.score is not None:
             self._scores[ended.trial.id] = ended.score
@@ -81,9 +83,10 @@ class SearchProgress:
         return f"best {self._unit.show(max(scores))}, mean {self._unit.show(sum(scores) / len(scores))}{failed}"
 
     def confirmed(self, trial: int, repeat: int, outcome: Outcome) -> None:
-        pass
+        """Log nothing: the choice follows soon."""
 
     def chosen(self, outcome: SearchOutcome) -> None:
+        """Log the chosen trial and its policy."""
         settings = f"; {outcome.settings}" if outcome.settings else ""
         self._log.info(f"{outcome.method}: chose {outcome.chosen}: {describe(outcome.augmentation)}{settings}")
 

@@ -11,10 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from augsearch.evidence.joining import join
-
 from augsearch.errors import SearchError
 from augsearch.evidence.experiments import Case, load_experiment
+from augsearch.evidence.joining import join
 from augsearch.files import write_text
 from flows import STAGES
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 
-from augsearch.evidence.tabulation import Published
 from prefect import get_run_logger
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
+from augsearch.evidence.tabulation import Published
 from tasks.stage import Stage
 from tasks.tracking import track_table
 

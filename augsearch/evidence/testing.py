@@ -43,6 +43,7 @@ class Tested(Result):
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Tested:
+        """Read what `data` gave: the reverse of it."""
         confusion = tuple(tuple(row) for row in data["confusion"])
         fixed = {"curve": (), "recall": (), "confusion": confusion, "environment": Environment(**data["environment"])}
         return cls(**{**data, **fixed})

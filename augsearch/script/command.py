@@ -24,6 +24,7 @@ MEASURE = "score"
 
 
 def is_script(objective: str) -> bool:
+    """Whether an objective is a user's script, that is, no metric of this project."""
     return objective not in OBJECTIVES
 
 

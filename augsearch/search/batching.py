@@ -31,13 +31,15 @@ class Synchronous:
     size: int
 
     def wanted(self, running: int, free: int) -> int:
+        """A whole batch when nothing is running, else nothing."""
         return 0 if running else self.size
 
     def history(self) -> list[list[int]]:
+        """Nothing: what a batch knew follows from the trials before it."""
         return []
 
     def record(self, position: int, ended: list[int]) -> None:
-        pass
+        """Record nothing; see `history`."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,13 @@ class Asynchronous:
     """Key of the search."""
 
     def wanted(self, running: int, free: int) -> int:
+        """One trial if a worker is free, else none."""
         return min(free, 1)
 
     def history(self) -> list[list[int]]:
+        """The trials that had ended at each proposal, from the store."""
         return self.store.asked(self.search)
 
     def record(self, position: int, ended: list[int]) -> None:
+        """Write to the store which trials ended since the proposal before."""
         self.store.record_asked(self.search, position, ended)

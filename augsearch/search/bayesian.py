@@ -61,6 +61,7 @@ class BayesianSearcher(SpaceSearcher):
         self._source = source
 
     def ask(self, n: int) -> list[Trial]:
+        """Propose up to n trials: first random ones, then a batch chosen by the acquisition function."""
         before = len(self.trials)
         fitted = len(self.finished()) >= 2  # or there is nothing to fit a surrogate to
         new = self._random_trials(min(n, max(self.n_initial_points - before, 0)) if fitted else n)

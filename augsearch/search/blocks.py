@@ -99,22 +99,27 @@ class Number:
 
     @property
     def parameters(self) -> tuple[str, ...]:
+        """The name, alone."""
         return (self.name,)
 
     @property
     def columns(self) -> int:
+        """One column."""
         return 1
 
     @property
     def groups(self) -> Sequence[int]:
+        """One feature with a lengthscale of its own."""
         return (1,)
 
     @property
     def resampled(self) -> NDArray[np.bool_]:
+        """Not resampled: mutation adds noise."""
         return np.array([False])
 
     @property
     def units(self) -> NDArray[np.int64]:
+        """The one column is one unit."""
         return np.array([0])
 
     @property
@@ -130,9 +135,11 @@ class Number:
         return plain if self.normal else min(max(plain, float(self.low)), float(self.high))
 
     def decode(self, row: Row) -> Params:
+        """The value, by name, at the row's one number."""
         return {self.name: self.value(float(row[0]))}
 
     def row(self, params: Params) -> Floats:
+        """The row (1,) of a value. Raises SettingsError for a value out of range."""
         value = params[self.name]
         if isinstance(value, Real) and not isinstance(value, bool):
             plain_integers = self.integer and not self.log
@@ -143,6 +150,7 @@ class Number:
         raise SettingsError(f"{self.name}: {value!r}; must fit {entry['_type']} {entry['_value']}")
 
     def describe(self) -> dict[str, Any]:
+        """The number in NNI's notation, or as `lograndint`."""
         if self.integer:
             return {self.name: {"_type": "lograndint" if self.log else "randint", "_value": [self.low, self.high + 1]}}
         kind = ("" if self.step is None else "q") + ("log" if self.log else "") + ("normal" if self.normal else "uniform")
@@ -154,6 +162,7 @@ class Number:
         return self._snapped(self._levels(rows)) if self._countable else rows
 
     def grid(self, limit: int) -> Floats | None:
+        """One row for each whole number or step, (K, 1), if there are at most `limit`; None otherwise."""
         if not self._countable:
             return None
         first, last = self._levels(np.array([0.0, 1.0]))
@@ -240,22 +249,27 @@ class Choice:
 
     @property
     def parameters(self) -> tuple[str, ...]:
+        """The name, alone."""
         return (self.name,)
 
     @property
     def columns(self) -> int:
+        """One column for the option, and those of every option's own parameters."""
         return 1 + sum(blocks.columns for blocks in self._inner)
 
     @property
     def groups(self) -> Sequence[int]:
+        """One lengthscale for the one-hot features, then those of the options' parameters."""
         return [len(self.options)] + [group for blocks in self._inner for group in blocks.groups]
 
     @property
     def resampled(self) -> NDArray[np.bool_]:
+        """Mask (columns,): the option's column, and categorical ones inside options."""
         return np.concatenate([np.array([True])] + [blocks.resampled for blocks in self._inner])
 
     @property
     def units(self) -> NDArray[np.int64]:
+        """All columns are one unit: they are inherited together."""
         return np.zeros(self.columns, np.int64)
 
     @property
@@ -269,11 +283,13 @@ class Choice:
         return np.minimum((np.asarray(u) * len(self.options)).astype(np.int64), len(self.options) - 1)
 
     def decode(self, row: Row) -> Params:
+        """The chosen option, by name; a dict if the option has parameters."""
         chosen = int(self.index(np.asarray(row[0])))
         option = self.options[chosen]
         return {self.name: option.decode(row[self._slices[chosen]]) if isinstance(option, Nested) else option}
 
     def row(self, params: Params) -> Floats:
+        """The row (columns,) of a value, 0.5 for other options' parameters. Raises SettingsError for a value that is no option."""
         value = params[self.name]
         for k, (option, columns) in enumerate(zip(self.options, self._slices, strict=True)):
             inner = option.row(value) if isinstance(option, Nested) else np.zeros(0) if same(option, value) else None
@@ -284,6 +300,7 @@ class Choice:
         raise SettingsError(f"{self.name}: {value!r}; must be one of {self.describe()[self.name]['_value']}")
 
     def describe(self) -> dict[str, Any]:
+        """The choice in NNI's notation."""
         options = [
             {**option.fixed, **option.blocks.describe()} if isinstance(option, Nested) else option for option in self.options
         ]
@@ -298,6 +315,7 @@ class Choice:
         return np.hstack(parts)
 
     def grid(self, limit: int) -> Floats | None:
+        """One row for each option and each value inside it, (K, columns), if there are at most `limit`; None otherwise."""
         rows = []
         for k, (blocks, columns) in enumerate(zip(self._inner, self._slices, strict=True)):
             inner = blocks.grid(limit)

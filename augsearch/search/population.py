@@ -51,11 +51,17 @@ def truncation_selection(scores: Mapping[int, float | None], rng: np.random.Gene
 class Levelled(Protocol):
     """A space of hyperparameters, each held as whole levels."""
 
-    def start(self) -> Levels: ...
+    def start(self) -> Levels:
+        """The levels that every member begins with."""
+        ...
 
-    def explore(self, levels: Levels, rng: np.random.Generator) -> Levels: ...
+    def explore(self, levels: Levels, rng: np.random.Generator) -> Levels:
+        """The levels of a copy, changed a little."""
+        ...
 
-    def policy(self, levels: Levels) -> Policy: ...
+    def policy(self, levels: Levels) -> Policy:
+        """The policy that levels stand for."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -177,9 +183,11 @@ class PopulationSearcher(Scores):
         return sorted(self.finished(), key=place)
 
     def augmentation(self, trial_id: int) -> Augmentation | None:
+        """The schedule that the trial's weights were trained with."""
         return schedule_of(self.lineage(trial_id))
 
     def rounds(self) -> list[Round]:
+        """The rounds begun so far, oldest first."""
         size = self.population_size
         return [
             Round(tuple(range(k * size, (k + 1) * size)), self.trials[k * size].until or 0, exchanges)
@@ -187,6 +195,7 @@ class PopulationSearcher(Scores):
         ]
 
     def lineage(self, trial_id: int) -> list[Trial]:
+        """The trials that the trial's weights went through, oldest first."""
         chain: list[Trial] = []
         at: int | None = trial_id
         while at is not None:

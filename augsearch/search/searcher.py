@@ -27,6 +27,7 @@ class Trial:
 
     @property
     def policy(self) -> Policy | None:
+        """The augmentation policy; None for a search over settings alone."""
         return self.params.get("policy")
 
     @property
@@ -91,6 +92,12 @@ class Scores:
         self.told: dict[int, float | None] = {}
 
     def tell(self, trial_id: int, score: float | None) -> None:
+        """Record a trial's score, higher is better; None: it failed.
+
+        Raises:
+            KeyError: a trial that was never asked for.
+            ValueError: a score that is NaN or infinite.
+        """
         if not 0 <= trial_id < len(self.trials):
             raise KeyError(f"trial {trial_id} was never asked for")
         if score is not None and not np.isfinite(score):
@@ -102,6 +109,8 @@ class Scores:
         return [i for i in sorted(self.told) if self.told[i] is not None]
 
     def ranking(self) -> list[int]:
+        """Ids of the trials that have a score, best first; of equal scores the lower id."""
+
         def loss(trial_id: int) -> float:
             score = self.told[trial_id]
             assert score is not None
@@ -110,10 +119,13 @@ class Scores:
         return sorted(self.finished(), key=lambda i: (loss(i), i))
 
     def augmentation(self, trial_id: int) -> Augmentation | None:
+        """The trial's policy."""
         return self.trials[trial_id].policy
 
     def lineage(self, trial_id: int) -> list[Trial]:
+        """The trial alone: it continues no other."""
         return [self.trials[trial_id]]
 
     def rounds(self) -> list[Round]:
+        """Nothing: trials do not continue one another."""
         return []

@@ -22,6 +22,7 @@ class Evaluation:
     """For each class, the part of its images that is recognised."""
 
     def score(self, objective: str) -> float:
+        """The value of an objective by its name, in [0, 1]."""
         return OBJECTIVES[objective](self)
 
 

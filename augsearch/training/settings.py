@@ -11,6 +11,8 @@ from augsearch.training.recipes import RECIPES
 
 
 class NetworkSettings(Section):
+    """Which network is trained, and its options."""
+
     name: str = "small"
     """small, preact-resnet18, resnet9, wrn-40-2 and any other wrn-depth-width, shake-shake-26-2x96d,
     pyramidnet-272-200, torchvision:resnet50 and any other of its classifiers, or a class of your own, `my_module:MyNet`."""

@@ -43,6 +43,8 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Trained:
+    """A trained model, and what was measured on the way."""
+
     model: nn.Module
     """With `ema`, of averaged weights."""
     evaluations: tuple[Evaluation, ...]
@@ -372,5 +374,6 @@ class Classifier(nn.Module):
         self.register_buffer("scale", 1 / (torch.tensor(normalisation.std).view(1, -1, 1, 1) * 255))
 
     def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 -> (B, classes) logits."""
         logits: Tensor = self.network((images.float() - self.mean) * self.scale)
         return logits
