@@ -1,4 +1,4 @@
-"""What a proposal is worth: by this project's trainer, or by the user's own training script. Nothing else asks which."""
+"""Objectives: scores by this project's trainer or by a user's own training script. Only this module knows which it is."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Objective(Protocol):
 
     @property
     def measure(self) -> str:
-        """What the score is: accuracy, or another objective; "score" for a user's script."""
+        """Name of the score: accuracy or another metric; "score" for a user's script."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class Objective(Protocol):
         ...
 
     def score(self, outcome: Outcome) -> float | None:
-        """What the searcher is told, higher is better; None for a failure."""
+        """The score of an outcome, higher is better; None for a failure."""
         ...
 
     def scores(self, result: Result) -> dict[str, float]:
@@ -170,7 +170,7 @@ class PopulationObjective:
         return _scores(result)
 
     def works(self, trials: Sequence[Trial], name: str) -> list[tuple[list[Trial], Work]]:
-        """Neighbours are computed as one network, `members_per_model` of them, whatever workers there are."""
+        """One unit of work for `members_per_model` neighbours, computed as one network, whatever the number of workers."""
         size = self.settings.search.pba.members_per_model
         works = []
         for group in (list(trials[i : i + size]) for i in range(0, len(trials), size)):
@@ -188,7 +188,7 @@ class PopulationObjective:
 
 @dataclass(frozen=True)
 class ScriptObjective:
-    """Runs the user's own training script, which says its score itself."""
+    """Runs the user's own training script, which reports its score."""
 
     settings: Settings
     platform: str

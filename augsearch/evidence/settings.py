@@ -24,7 +24,7 @@ class RetrainSettings(Section):
 
 
 class TableSettings(Section):
-    """How the table judges differences."""
+    """How the table tests differences."""
 
     confidence: float = Field(0.95, gt=0, lt=1)
     """The intervals' confidence; a difference counts as found below its complement, after Holm's correction."""

@@ -23,7 +23,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 def run(command: list[str]) -> int:
     """The command's exit code, once all of it has ended."""
     _adopt()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a slot ignores it, and a command would inherit that
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a worker ignores it, and a command would inherit that
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     except OSError as error:

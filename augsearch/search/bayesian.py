@@ -24,7 +24,7 @@ from augsearch.search.surrogate import Batch, GaussianProcess
 _RANDOM, _MUTANTS, _OFFSPRING, _PARENTS = 1000, 1500, 500, 5
 _GENERATIONS, _ELITE, _KEPT, _ELITE_MUTANTS, _ELITE_OFFSPRING = 3, 50, 1000, 600, 300
 _CANDIDATE_STREAM = 1
-_GATE, _AGREEMENT = 8, 0.4  # trials told, and rank correlation, before a source's observations are used
+_GATE, _AGREEMENT = 8, 0.4  # trials with a result, and rank correlation, before a source's observations are used
 
 
 class BayesianSearcher(SpaceSearcher):
@@ -35,7 +35,7 @@ class BayesianSearcher(SpaceSearcher):
         kappa: LCB's weight of the standard deviation.
         xi: the improvement that EI and PI ask for, in standard deviations of the scores seen.
         first: rows to try before anything else, such as the best of an earlier search; they count as initial.
-        source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials are told, and as long as a
+        source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials have a result, and as long as a
             surrogate of the source ranks them much as they turned out, its scores join the observations on this
             search's scale; an unrelated source is thus left out.
     """
@@ -74,7 +74,7 @@ class BayesianSearcher(SpaceSearcher):
         return self._first[i] if i < len(self._first) else super()._random_row()
 
     def ranking(self) -> list[int]:
-        """By the surrogate's mean, which averages the noise of single trainings away."""
+        """Rank by the surrogate's mean, which averages the noise of single trainings away."""
         done = self.finished()
         if len(done) < self.n_initial_points:
             return super().ranking()
@@ -105,7 +105,7 @@ class BayesianSearcher(SpaceSearcher):
         return borrowed
 
     def _observed(self) -> tuple[Floats, Floats]:
-        """Every told trial with its loss (minus the score); a failed one counts as the worst seen."""
+        """Every trial that ended, with its loss (minus the score); a failed one counts as the worst seen."""
         ids = sorted(self.told)
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)

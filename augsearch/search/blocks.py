@@ -289,7 +289,7 @@ class Choice:
         return {self.name: option.decode(row[self._slices[chosen]]) if isinstance(option, Nested) else option}
 
     def row(self, params: Params) -> Floats:
-        """The row (columns,) of a value, 0.5 for other options' parameters. Raises SettingsError for a value that is no option."""
+        """The row (columns,) of a value, 0.5 for other options' parameters. Raises SettingsError for no option's value."""
         value = params[self.name]
         for k, (option, columns) in enumerate(zip(self.options, self._slices, strict=True)):
             inner = option.row(value) if isinstance(option, Nested) else np.zeros(0) if same(option, value) else None

@@ -12,14 +12,14 @@ from augsearch.policy import Augmentation, Policy
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of parameters to be judged."""
+    """One set of parameters to evaluate."""
 
     id: int
     """Counted from 0 in the order of asking."""
     params: dict[str, Any]
-    """By name; the augmentation policy under "policy", settings of the pipeline under their dotted key."""
+    """Values by name; the augmentation policy under "policy", settings of the pipeline under their dotted key."""
     seed: int
-    """Of the training."""
+    """Seed of the training."""
     parent: int | None = None
     """The trial whose weights it begins with; None: fresh ones."""
     until: int | None = None
@@ -32,14 +32,14 @@ class Trial:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it changes besides the policy."""
+        """The searched settings, by dotted key, without the policy."""
         return {name: value for name, value in self.params.items() if name != "policy"}
 
 
 class Searcher(Protocol):
-    """Same seed and same told scores, same next proposals.
+    """A search method; the same seed and the same scores give the same proposals.
 
-    Proposals depend on the trials asked and told so far, taken in the order of their ids: within a batch it
+    Proposals depend on the trials asked for and the scores known so far, taken in the order of their ids: within a batch it
     does not matter which trial ends first.
     """
 
@@ -48,7 +48,7 @@ class Searcher(Protocol):
         ...
 
     def tell(self, trial_id: int, score: float | None) -> None:
-        """A trial's score, higher is better; None: it failed."""
+        """Take a trial's score, higher is better; None: it failed."""
         ...
 
     def ranking(self) -> list[int]:
@@ -85,7 +85,7 @@ def training_seed(seed: int, *path: int) -> int:
 
 
 class Scores:
-    """Trials asked for, and what was told of them: the part that all searchers share."""
+    """Trials asked for, and their scores: what all searchers share."""
 
     def __init__(self) -> None:
         self.trials: list[Trial] = []

@@ -51,7 +51,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Result:
-    """What a study knows: its best trial, and all that are over, known points among them."""
+    """The best trial of a study, and all trials that are over, known points among them."""
 
     best_params: dict[str, Any]
     best_value: float
@@ -71,13 +71,13 @@ def usual_acquisition(space: Space) -> str:
 
 
 class Study:
-    """A search over any space, told by whoever runs the trials, in any order and however many at a time.
+    """A search over any space. The caller runs the trials, in any order and any number at a time.
 
     Args:
         space: see the module.
         direction: "maximize" or "minimize".
         method: "tuun" (Bayesian optimisation) or "random".
-        seed: the same seed and the same told values give the same proposals.
+        seed: the same seed and the same values give the same proposals.
         n_initial_points: random trials before the surrogate proposes; known points count.
         acq_func: "EI", "LCB", "PI" or "TS" (Thompson sampling); None: `usual_acquisition`.
         kappa: LCB's weight of the standard deviation.
@@ -130,7 +130,7 @@ class Study:
         self._over: dict[int, Evaluation] = {}
 
     def ask(self, n: int = 1) -> list[Trial]:
-        """Propose n trials to run; those asked for earlier and not yet told count as running.
+        """Propose n trials to run; those without a value yet count as running.
 
         Fewer than n, in the end none, once every point of a finite space has been asked for (`exhausted`).
         """
@@ -167,7 +167,7 @@ class Study:
         return trial
 
     def optimize(self, f: Function, trials: int, *, batch: int = 1, catch: Caught = ArithmeticError) -> Result:
-        """Run `trials` trials of f, those that were asked for and never told first.
+        """Run `trials` trials of f, first those that were asked for and have no value yet.
 
         Args:
             f: takes the parameters as a dict and gives a number; None or NaN is a failed trial.
@@ -202,7 +202,7 @@ class Study:
 
     @property
     def running(self) -> list[Trial]:
-        """Trials that were asked for and have not been told."""
+        """Trials that were asked for and have no value yet."""
         return [trial for trial in self._searcher.trials if trial.id not in self._over]
 
     @property
@@ -212,7 +212,7 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The trial with the best value told. Raises SearchError while there is none."""
+        """The trial with the best value. Raises SearchError while there is none."""
         ids = self._searcher.finished()
         if not ids:
             reasons = [f"; the first: {over.failure}" for over in self._over.values()][:1]

@@ -82,9 +82,9 @@ class GaussianProcess:
 
 
 class Batch:
-    """Posterior over candidates while points are being chosen and believed.
+    """Posterior over candidates while points are chosen one by one and fantasized.
 
-    Believing that a chosen point will score its posterior mean leaves every mean as it is and takes the point's
+    Fantasizing that a chosen point scores its posterior mean leaves every mean as it is and takes the point's
     share from every variance, so no refit is needed (Desautels, Krause, Burdick: GP-BUCB, JMLR 2014).
     """
 
@@ -93,25 +93,25 @@ class Batch:
         self._process = process
         self._x = x
         self._standard, self._variance, self._solved = process.posterior(x)
-        self._believed: list[tuple[Floats, float]] = []
+        self._fantasized: list[tuple[Floats, float]] = []
 
     def predict(self, _: object = None, return_std: bool = True) -> tuple[Floats, Floats]:
-        """As scikit-optimize's acquisition functions ask a fitted model."""
+        """Posterior mean and standard deviation (M,), in the form that scikit-optimize's acquisition functions expect."""
         process = self._process
         return process.offset + process.scale * self._standard, process.scale * np.sqrt(self._variance)
 
     def fantasize(self, index: int) -> None:
-        """Candidate `index` is being tried."""
+        """Condition on candidate `index`, as if it scored its posterior mean."""
         covariance = self._covariance(np.array([index]))[0]
         total = float(self._variance[index] + self._process.amplitude * self._process.noise)
-        self._believed.append((covariance, total))
+        self._fantasized.append((covariance, total))
         self._variance = np.clip(self._variance - covariance**2 / total, 1e-12, None)
 
     def _covariance(self, index: NDArray[np.int64]) -> Floats:
         """Posterior covariance of some candidates with all, (K, M)."""
         process, some = self._process, self._x[index]
         covariance = process.amplitude * (process.correlation(some, self._x) - process.correlation(some) @ self._solved)
-        for column, total in self._believed:
+        for column, total in self._fantasized:
             covariance = covariance - np.outer(column[index], column / total)
         return covariance
 

@@ -37,7 +37,7 @@ class TrainSettings(Section):
     lr: float = Field(0.05, gt=0)
     """The highest learning rate."""
     warmup_fraction: float = Field(0.25, ge=0, lt=1)
-    """One-cycle: the part of training before the highest learning rate."""
+    """One-cycle: the fraction of training before the highest learning rate."""
     milestones: Annotated[tuple[int, ...], FromList] = ()
     """Step: the epochs after which the learning rate is multiplied by `decay`."""
     decay: float = Field(0.1, gt=0, lt=1)
@@ -51,7 +51,7 @@ class TrainSettings(Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is faster on GPUs and on CPUs with AVX512-bf16, slow on others."""
     evaluate_every: int = Field(1, ge=1)
-    """Epochs from one look at the validation part to the next; the last epoch is always judged."""
+    """Epochs between two evaluations on the validation split; the last epoch is always evaluated."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What an operation is, and what it is told besides the images."""
+"""Operations, and what they get besides the images."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CONVENTIONS: dict[Dialect, Convention] = {
 
 @dataclass(frozen=True)
 class Call:
-    """What an operation needs to know besides the images and the magnitudes."""
+    """Arguments of an operation besides the images and the magnitudes."""
 
     dialect: Dialect
     fill: Tensor  # (C,) uint8, on the images' device
