@@ -37,7 +37,7 @@ class Executor(Protocol):
 
     @property
     def free(self) -> int:
-        """How many more units of work would start at once."""
+        """Number of further units of work that would start at once."""
         ...
 
     def submit(self, work: Work) -> None:
@@ -85,7 +85,7 @@ class Evaluator:
 
     @property
     def free(self) -> int:
-        """How many more units of work would start at once; none while known outcomes wait to be given."""
+        """Number of further units of work that would start at once; none while known outcomes wait to be given."""
         return 0 if self._ready else self.executor.free
 
     def known(self, work: Work) -> Outcomes | None:

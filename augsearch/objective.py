@@ -24,7 +24,7 @@ from augsearch.workspace import Workspace
 
 @dataclass(frozen=True)
 class Unit:
-    """How a score is printed."""
+    """The form in which a score is printed."""
 
     percent: bool
 
@@ -48,7 +48,7 @@ class Objective(Protocol):
 
     @property
     def unit(self) -> Unit:
-        """How a score is printed."""
+        """The form in which a score is printed."""
         ...
 
     def job(

@@ -1,4 +1,4 @@
-"""What a person sees while it runs: a line for each training that ends, with the best so far and the time left.
+"""Progress for people: a line for each training that ends, with the best so far and the time left.
 
 It logs to whatever logger it is given: Prefect's in a flow, any other in a script.
 """

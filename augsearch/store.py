@@ -89,7 +89,7 @@ class Store:
             )
 
     def __len__(self) -> int:
-        """How many outcomes there are."""
+        """Number of outcomes."""
         return int(self._connection.execute("SELECT COUNT(*) FROM outcomes").fetchone()[0])
 
     def file(self, key: str, kind: str) -> Path:

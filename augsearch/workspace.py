@@ -60,7 +60,7 @@ class Workspace:
 
     @property
     def arms(self) -> Path:
-        """What each arm applies, as policy files."""
+        """The augmentation of each arm, as policy files."""
         return self.root / "models/arms"
 
     @property
@@ -75,5 +75,5 @@ class Workspace:
 
     @property
     def logs(self) -> Path:
-        """What users' scripts print."""
+        """The output of users' scripts."""
         return self.store / "logs"

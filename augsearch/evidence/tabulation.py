@@ -30,14 +30,14 @@ from augsearch.workspace import Workspace
 
 @dataclass(frozen=True)
 class Published:
-    """What was written, and what there is to show of it elsewhere."""
+    """The files that were written, and what Prefect and MLflow show of them."""
 
     table: str
     """The table in Markdown."""
     lead: str
     """The report's one sentence."""
     points: tuple[str, ...]
-    """What the best arm's comparisons say."""
+    """The sentences of the best arm's comparisons."""
     summary: list[dict[str, Any]]
     """The rows of results.csv."""
     metrics: dict[str, float]

@@ -36,7 +36,7 @@ def run(command: list[str]) -> int:
 
 
 def _adopt() -> None:
-    """Where Linux can: what loses its parent becomes this process's child, even from a session of its own."""
+    """On Linux, make this process the parent of orphaned descendants, even those in a session of their own."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

@@ -1,4 +1,4 @@
-"""When a search asks for how many trials: whole batches, or one whenever a worker is free."""
+"""Batching: when a search asks for how many trials, whole batches or one whenever a worker is free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Batching(Protocol):
     """Decides how many trials are asked for, and remembers it where that depends on timing."""
 
     def wanted(self, running: int, free: int) -> int:
-        """How many trials to ask for, given the work that is running and how much more would start at once."""
+        """Number of trials to ask for, given the units of work that run and those that would start at once."""
         ...
 
     def history(self) -> list[list[int]]:

@@ -39,7 +39,7 @@ class Block(Protocol):
 
     @property
     def columns(self) -> int:
-        """How many columns of a row the block takes."""
+        """Number of columns of a row that the block takes."""
         ...
 
     @property
@@ -66,7 +66,7 @@ class Block(Protocol):
         ...
 
     def features(self, rows: Floats) -> Floats:
-        """What the surrogate sees of rows (N, columns): (N, F); equal for rows that decode to equal parameters."""
+        """The surrogate's input for rows (N, columns): (N, F); equal for rows that decode to equal parameters."""
         ...
 
     def grid(self, limit: int) -> Floats | None:
@@ -375,7 +375,7 @@ class Blocks:
         return {name: entry for block in self.blocks for name, entry in block.describe().items()}
 
     def features(self, rows: Floats) -> Floats:
-        """What the surrogate sees of rows (N, columns): (N, F)."""
+        """The surrogate's input for rows (N, columns): (N, F)."""
         seen = [block.features(rows[:, columns]) for block, columns in zip(self.blocks, self._slices, strict=True)]
         return np.hstack([np.zeros((len(rows), 0)), *seen])
 

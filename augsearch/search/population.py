@@ -29,7 +29,7 @@ _EXPLOIT, _EXPLORE = 1, 2  # streams of random numbers
 
 
 def quantile_size(scored: int) -> int:
-    """How many members are exchanged: a quarter, rounded up, at most half; none of one alone."""
+    """The number of members that are exchanged: a quarter, rounded up, at most half; none of one alone."""
     return min(math.ceil(_QUANTILE * scored), scored // 2)
 
 
@@ -79,7 +79,7 @@ class PbaSpace:
         return np.zeros_like(self._top)
 
     def explore(self, levels: Levels, rng: np.random.Generator) -> Levels:
-        """Change each level: with probability .2 draw it again, else move it by 0 to 3, up or down, within its range (algorithm 2)."""
+        """Change each level: with probability .2 draw it again, else move it by up to 3 within its range (algorithm 2)."""
         top = self._top
         anew = rng.integers(0, top + 1)
         moved = np.clip(levels + rng.integers(0, 4, len(top)) * rng.choice([-1, 1], len(top)), 0, top)

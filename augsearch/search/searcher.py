@@ -56,7 +56,7 @@ class Searcher(Protocol):
         ...
 
     def augmentation(self, trial_id: int) -> Augmentation | None:
-        """What a trial's network was trained with from beginning to end; None for a search over settings alone."""
+        """The augmentation of a trial's network over its whole training; None for a search over settings alone."""
         ...
 
     def lineage(self, trial_id: int) -> list[Trial]:
@@ -64,7 +64,7 @@ class Searcher(Protocol):
         ...
 
     def rounds(self) -> list[Round]:
-        """What happened between exchanges, oldest first; empty where trials do not continue one another."""
+        """The rounds between exchanges, oldest first; empty where trials do not continue one another."""
         ...
 
 

@@ -35,7 +35,7 @@ OBJECTIVES: dict[str, Callable[[Evaluation], float]] = {
 
 
 def spoken(objective: str) -> str:
-    """As people write it: "worst-class recall"."""
+    """The objective's name as people write it, such as "worst-class recall"."""
     return {"worst_class_recall": "worst-class recall"}.get(objective, objective.replace("_", " "))
 
 

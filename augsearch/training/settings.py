@@ -19,7 +19,7 @@ class NetworkSettings(Section):
     width: int | None = Field(None, ge=1)
     """Channels of the first convolution of small, resnet9 and preact-resnet18; null: the network's own."""
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    """What else the network takes, such as dropout of a wrn."""
+    """Further arguments of the network, such as dropout of a wrn."""
 
     def arguments(self) -> dict[str, bool | int | float | str]:
         """The options of `augsearch.training.networks.build`."""
@@ -27,7 +27,7 @@ class NetworkSettings(Section):
 
 
 class TrainSettings(Section):
-    """How one model is trained: SGD with Nesterov momentum."""
+    """The recipe of a training: SGD with Nesterov momentum."""
 
     recipe: str | None = None
     """Published settings by name (`augsearch.training.recipes`); the fields given beside it override it."""

@@ -133,7 +133,7 @@ class Member:
     """Applied one after the other; for every member as many, and each of the same dialect."""
     seed: int
     state: Checkpoint | None
-    """What it goes on from; None: the beginning."""
+    """The state that it continues; None: it begins with the network's weights."""
 
     @property
     def since(self) -> int:
@@ -270,7 +270,7 @@ class _Run(Steps):
 
 @contextmanager
 def _seeded(seed: int, device: str) -> Iterator[None]:
-    """What a network draws in training (dropout, shake-shake) follows from the seed; afterwards all is as it was."""
+    """Seed what a network draws in training (dropout, shake-shake); restore the generators afterwards."""
     with torch.random.fork_rng([device] if torch.device(device).type == "cuda" else []):
         torch.manual_seed(seed)
         yield
@@ -322,7 +322,7 @@ def _batches(
 
 
 def _pieces(first: int, used: int, start: int, end: int) -> Iterator[Piece]:
-    """Where images `start` to `end`, counted from the beginning of epoch `first`, lie; `used` make an epoch."""
+    """The pieces of epochs in images `start` to `end`, counted from the beginning of epoch `first`; `used` make an epoch."""
     while start < end:
         count = min(used - start % used, end - start)
         yield first + start // used, start % used, count

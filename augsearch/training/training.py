@@ -48,7 +48,7 @@ class Training:
     """Fingerprint of the prepared data set."""
     network: NetworkSettings
     recipe: TrainSettings
-    """How it is trained; its `epochs` are the length of the learning rate schedule, wherever this training stops."""
+    """The recipe; its `epochs` are the length of the learning rate schedule, wherever this training stops."""
     augmentation: Augmentation | None
     seed: int
     epochs: int

@@ -1,4 +1,4 @@
-"""What several families are made of."""
+"""Layers and first weights that several families share."""
 
 from torch import nn
 
