@@ -58,7 +58,7 @@ def unit_of(settings: Settings) -> Unit:
 
 
 def measures_of(settings: Settings) -> tuple[str, ...]:
-    """The metrics of the table's rows: the accuracy and the objective, or a user's script's score; the objective is the last."""
+    """The metrics of the table's rows: the accuracy and the objective, or a user's script's score; the objective comes last."""
     return tuple(dict.fromkeys(([] if settings.search.own_script else ["accuracy"]) + [settings.search.measure]))
 
 
