@@ -141,10 +141,10 @@ def _metrics(evidence: Evidence, file: Path) -> Path:
 def _results_picture(evidence: Evidence, file: Path) -> Path:
     """The table and the searches in one picture."""
     rows, lines = charts.result_rows(evidence, evidence.title), charts.trial_lines(evidence, points=True)
-    axis, found = evidence.unit.axis(evidence.objective), evidence.unit.axis(evidence.objective, "validation")
+    axis, validation = evidence.unit.axis(evidence.objective), evidence.unit.axis(evidence.objective, "validation")
     draw = [lambda axes: plots.dots(axes, rows, f"{axis} (mean and {evidence.interval})")]
     if lines:
-        draw.append(lambda axes: plots.steps(axes, lines, "trials", f"{found}: best so far, and each trial"))
+        draw.append(lambda axes: plots.steps(axes, lines, "trials", f"{validation}: best so far, and each trial"))
     with replacing(file) as temporary:
         plots.side_by_side(temporary, max(plots.dots_height(rows), 270), *draw)
     return file

@@ -62,14 +62,14 @@ def _end_all(group: int) -> None:
 
 def _children() -> list[int]:
     """Processes whose parent this one is; none where there is no /proc."""
-    found = []
+    pids = []
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if name.isdigit():
             with suppress(OSError), open(f"/proc/{name}/stat") as file:
                 parent = file.read().rpartition(")")[2].split()[1]
                 if int(parent) == os.getpid():
-                    found.append(int(name))
-    return found
+                    pids.append(int(name))
+    return pids
 
 
 if __name__ == "__main__":

@@ -151,11 +151,11 @@ def _most_probable(x: Floats, z: Floats, sizes: Sequence[int]) -> tuple[Floats, 
     best = None
     for lengthscale, noise in ((centre - 1.5, 1e-3), (np.log(0.5), 1e-2)):
         start = np.r_[np.full(len(sizes), lengthscale), np.log(noise)]
-        found = minimize(
+        fit = minimize(
             _loss, start, (squared, z, centre), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
         )
-        if best is None or found.fun < best.fun:
-            best = found
+        if best is None or fit.fun < best.fun:
+            best = fit
     assert best is not None
     lengthscales, noise = np.exp(best.x[:-1]), float(np.exp(best.x[-1]))
     kernel = matern(np.sqrt(np.tensordot(lengthscales**-2.0, squared, 1))) + noise * np.eye(len(z))
