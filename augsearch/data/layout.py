@@ -184,7 +184,8 @@ def _refuse_other_levels(folder: Path, root: Path, *, nested: bool) -> None:
         _refuse(
             root,
             f"has {_drawn(list(inside))}, and either level may be the classes; set dataset.groups: folder if the inner folders "
-            f"are objects, such as patients, or {escape} if they mean nothing, or move the classes to the outer level",
+            f"are objects, such as patients, or {escape} if they mean nothing; or name one of the outer folders in "
+            "dataset.folder if it is the data set",
         )
     for entry in classes:
         words = {word for word in _words(entry.name) if not word.isdigit()}

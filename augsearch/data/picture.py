@@ -20,7 +20,7 @@ MAX_PIXELS = 64_000_000
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does
 _WIDE: dict[str, type[np.generic]] = {"I;16": np.uint16, "I;16L": np.uint16, "I;16B": np.uint16, "I": np.int32, "F": np.float32}
 _GRAY_MODES = ("1", "L", "LA", *_WIDE)
-_COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+_COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr")
 _ORIENTATION, _PHOTOMETRIC = 0x0112, 0x0106  # tags of EXIF and TIFF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
