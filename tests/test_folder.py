@@ -276,6 +276,14 @@ def test_bad_files_can_be_skipped_and_are_noted(tmp_path: Path) -> None:
     assert info.notes[0].startswith("8 files were skipped: cat/")
 
 
+def test_a_class_that_loses_every_picture_is_explained(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path)
+    for file in (tmp_path / "own/dog").iterdir():
+        file.write_text("x")
+    with pytest.raises(DataError, match="train has none of 'dog'; every split needs .* .10 files were skipped: dog/0.png"):
+        prepare(settings.model_copy(update={"bad_files": "skip"}))
+
+
 def test_a_long_report_is_cut_with_its_number(tmp_path: Path) -> None:
     settings = class_folders(tmp_path)
     for i in range(40):
@@ -379,6 +387,19 @@ def test_splits_are_known_in_their_usual_spellings(names: tuple[str, ...], tmp_p
 def test_the_extra_level_of_downloads_is_followed(tmp_path: Path) -> None:
     _, info = prepare(split_folders(tmp_path, "seg_train/seg_train", "seg_test/seg_test"))
     assert (info.classes, info.counts["test"]) == (("cat", "dog"), (5, 5))
+    assert info.notes == ("splits by name: train is seg_train/seg_train, test is seg_test/seg_test",)
+
+
+def test_folders_inside_classes_are_pooled_and_noted_where_they_may_be_parted(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "cat/{day1,day2}", "dog")
+    _, info = prepare(settings)
+    assert sum(counts[0] for counts in info.counts.values()) == 10
+    assert info.notes == (
+        "pictures of class 'cat' lie in 2 folders, such as cat/day2; if each shows one object, dataset.groups keeps its "
+        "pictures in one split",
+    )
+    stated = filled(tmp_path / "given", *(f"{s}/{c}" for s in ("train", "val", "test") for c in ("cat/{a,b}", "dog")))
+    assert prepare(stated)[1].notes == ()
 
 
 def test_a_missing_test_split_is_split_off_train_and_noted(tmp_path: Path) -> None:

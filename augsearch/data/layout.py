@@ -178,7 +178,8 @@ def _refuse_other_levels(folder: Path, root: Path, *, nested: bool) -> None:
     for entry in inside:
         splits = sorted(set(_split_names(subfolders(entry)).values()))
         if len(splits) > 1:
-            _refuse(root, f"{shown(entry.name)!r} holds {' and '.join(splits)} folders; splits must be the outermost folders")
+            advice = f"splits must be the outermost folders: move them out, or name {shown(entry.name)} too in dataset.folder"
+            _refuse(root, f"{shown(entry.name)!r} holds {' and '.join(splits)} folders; {advice}")
     two_levels = len(inside) == len(classes) > 1 or any(len(a & b) > 1 for a, b in combinations(inside.values(), 2))
     if two_levels and not nested:
         _refuse(
