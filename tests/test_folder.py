@@ -351,6 +351,11 @@ def test_class_names_that_would_fail_later_are_refused(names: tuple[str, str], w
     assert "\n" not in str(caught.value)
 
 
+def test_class_names_of_any_script_are_kept(tmp_path: Path) -> None:
+    names = ("猫", "می\u200cخواهم", "क\u094d\u200dष", "two words", "🐈")
+    assert set(prepare(filled(tmp_path, *names))[1].classes) == set(names)
+
+
 def test_class_names_that_differ_between_splits_in_what_cannot_be_seen(tmp_path: Path) -> None:
     settings = filled(tmp_path, "train/{cat,e\u0301}", "test/{cat,\u00e9}")
     with pytest.raises(DataError, match=re.escape(r"train and test: class names 'e\u0301' and '\xe9' are the same but")):

@@ -34,7 +34,7 @@ class _Picture:
 
 
 class _Report:
-    """What is to be said about files: those that cannot be used, and why; those with transparent pixels."""
+    """A report on files: those that cannot be used, and why, and those with transparent pixels."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
