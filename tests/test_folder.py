@@ -253,7 +253,7 @@ def test_a_link_to_itself_and_a_folder_named_like_a_picture(tmp_path: Path) -> N
 def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="8 files cannot be used") as caught:
         prepare(with_bad_files(tmp_path))
-    said = str(caught.value)
+    message = str(caught.value)
     for words in (
         "cat/a notes.txt (not a readable BMP, GIF, JPEG, PNG, PPM, TIFF or WebP image)",
         "cat/b empty.png (empty)",
@@ -265,9 +265,9 @@ def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None
         "cat/h gone.png (a link to nothing)",
         "remove or mend them, or set dataset.bad_files: skip",
     ):
-        assert words in said
-    assert "\n" not in said
-    assert "DS_Store" not in said
+        assert words in message
+    assert "\n" not in message
+    assert "DS_Store" not in message
 
 
 def test_bad_files_can_be_skipped_and_are_noted(tmp_path: Path) -> None:
