@@ -104,11 +104,13 @@ class BayesianSearcher(SpaceSearcher):
         return borrowed
 
     def _observed(self) -> tuple[Floats, Floats]:
-        """Every told trial with its loss (minus the score); a failed one counts as the worst seen."""
+        """Every told trial with its loss, minus the score up to a power of two; a failed one counts as the worst seen."""
         ids = sorted(self.told)
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)
-        return np.array([self.rows[i] for i in ids]), -np.array([worst if score is None else score for score in scores])
+        loss = -np.array([worst if score is None else score for score in scores])
+        # scaling by a power of two is exact; squares of the largest and the smallest scores would not be finite or not positive
+        return np.array([self.rows[i] for i in ids]), np.ldexp(loss, -np.frexp(np.abs(loss).max())[1])
 
     def _propose(self, n: int, before: int) -> Floats:
         """At most n rows, chosen one after the other. before: how many trials there were when this batch was asked for."""
@@ -117,8 +119,9 @@ class BayesianSearcher(SpaceSearcher):
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, len(self.told), before]))
         if self.space.every_row is None:
             bred = self._candidates(process, rows, loss, rng)
-            unseen = self._unseen(bred)
-            fresh = unseen if len(unseen) >= n else bred
+            fresh = self._unseen(bred)
+            if len(fresh) < n:  # at the edge of a space, many are alike
+                fresh = self._unseen(np.vstack([bred, self.space.sample(10 * n, rng)]))
         else:
             fresh = self._unseen(self.space.every_row)
         running = [self.rows[trial.id] for trial in self.trials if trial.id not in self.told]

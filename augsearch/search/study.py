@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -104,14 +104,9 @@ class Study:
         _one_of("direction", direction, ("maximize", "minimize"))
         _one_of("method", method, ("tuun", "random"))
         _one_of("acq_func", acq_func, ("EI", "LCB", "PI", "TS"))
-        for name, number, lowest in (
-            ("seed", seed, 0),
-            ("n_initial_points", n_initial_points, 1),
-            ("kappa", kappa, 0),
-            ("xi", xi, 0),
-        ):
-            if not number >= lowest:
-                raise SettingsError(f"{name}: {number!r}; must be {lowest} or more")
+        _at_least(0, seed=seed)
+        _at_least(1, n_initial_points=n_initial_points)
+        _at_least(0.0, kappa=kappa, xi=xi)
         self.direction = direction
         self._settings: dict[str, Any] = {
             "direction": direction,
@@ -134,6 +129,7 @@ class Study:
 
         Fewer than n, in the end none, once every point of a finite space has been asked for (`exhausted`).
         """
+        _at_least(0, n=n)
         return self._searcher.ask(n)
 
     def tell(self, trial: Trial | int, value: object, failure: str | None = None) -> None:
@@ -178,9 +174,7 @@ class Study:
         Raises:
             SearchError: no trial has a value.
         """
-        for name, number in (("trials", trials), ("batch", batch)):
-            if number < 1:
-                raise SettingsError(f"{name}: {number!r}; must be 1 or more")
+        _at_least(1, trials=trials, batch=batch)
         left = trials
         while left > 0 and (waiting := self.running[:left] or self.ask(min(batch, left))):
             for trial in waiting:
@@ -263,6 +257,14 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise SettingsError(f"{name}: {value!r}; must be {', '.join(allowed[:-1])} or {allowed[-1]}")
 
 
+def _at_least(lowest: float, **numbers: Any) -> None:
+    """Raise SettingsError for a number below `lowest`, and, where that is a whole number, for one that is not."""
+    whole = isinstance(lowest, int)
+    for name, number in numbers.items():
+        if not isinstance(number, (int, np.integer) if whole else (int, float, np.number)) or not number >= lowest:
+            raise SettingsError(f"{name}: {number!r}; must be {'a whole number, ' if whole else ''}{lowest:g} or more")
+
+
 def _number(value: Any, place: str) -> float | None:
     """The value as a number, whichever library made it; None where it is None, NaN or infinite."""
     if value is None:
@@ -301,8 +303,10 @@ def minimize(
         Exception: whatever f raised and `catch` does not name, or an interruption; its `study` holds all trials so far.
     """
     study = Study(space, "minimize", method, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi)
-    for params, value in known:
-        study.add(params, value)
+    for point in known:
+        if not isinstance(point, Sequence) or len(point) != 2 or not isinstance(point[0], Mapping):
+            raise SearchError(f"known: {point!r}; must be (parameters, value)")
+        study.add(*point)
     try:
         return study.optimize(f, trials, batch=batch, catch=catch)
     except BaseException as error:
