@@ -109,7 +109,7 @@ class BayesianSearcher(SpaceSearcher):
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)
         loss = -np.array([worst if score is None else score for score in scores])
-        # scaling by a power of two is exact; squares of the largest and the smallest scores would not be finite or not positive
+        # a power of two changes no digit, and keeps the squares of very large and very small scores from overflow and underflow
         return np.array([self.rows[i] for i in ids]), np.ldexp(loss, -np.frexp(np.abs(loss).max())[1])
 
     def _propose(self, n: int, before: int) -> Floats:

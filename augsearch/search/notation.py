@@ -28,7 +28,8 @@ from skopt.space.space import check_dimension
 
 from augsearch.errors import SettingsError
 from augsearch.policy.exchange import tuun
-from augsearch.search.blocks import Block, Blocks, Choice, Nested, Number, same
+from augsearch.search.blocks import Block, Blocks, Choice, Nested
+from augsearch.search.number import Number
 from augsearch.search.policy_block import PolicyBlock
 
 _TYPE = re.compile(r"(?P<step>q)?(?P<log>log)?(?P<kind>uniform|normal)|(?P<log_integer>log)?(?P<integer>randint)")
@@ -180,12 +181,8 @@ def _checked(number: Number, shown: str) -> Number | Choice:
 
 def _options(values: Sequence[Any]) -> tuple[Any, ...]:
     """Options of a choice as they were given, numpy's scalars as Python's; one that is given twice counts once."""
-    options: list[Any] = []
-    for value in values:
-        option = _option(value.item() if isinstance(value, np.generic) else value)
-        if not any(same(option, other) for other in options):
-            options.append(option)
-    return tuple(options)
+    options = [_option(value.item() if isinstance(value, np.generic) else value) for value in values]
+    return tuple({(type(option), repr(option)): option for option in options}.values())
 
 
 def _option(option: Any) -> Any:

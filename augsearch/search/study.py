@@ -144,9 +144,9 @@ class Study:
         if i in self._over:
             raise SearchError(f"trial {i}: has been told already: {self._over[i].value}")
         number = _number(value, f"trial {i}")
-        if number is None and failure is None:
-            failure = "no value" if value is None else f"its value was {value}"
-        self._over[i] = Evaluation(self._searcher.trials[i].params, number, failure)
+        if number is None:
+            failure = failure or ("no value" if value is None else f"its value was {value}")
+        self._over[i] = Evaluation(self._searcher.trials[i].params, number, failure if number is None else None)
         self._searcher.tell(i, number if number is None or self.direction == "maximize" else -number)
 
     def add(self, params: Mapping[str, Any], value: object, failure: str | None = None) -> Trial:
