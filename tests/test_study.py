@@ -172,13 +172,15 @@ def test_an_exception_of_f_loses_nothing_and_the_study_goes_on_as_it_would_have(
         (None, "no value"),
         (math.nan, "its value was nan"),
         (-math.inf, "its value was -inf"),
+        (10**400, "its value was 1000000"),
         (np.float32("nan"), "its value was nan"),
     ],
 )
 def test_what_is_no_number_is_a_failed_trial(value: object, failure: str) -> None:
     study = augsearch.Study({"x": UNIT}, "minimize")
     result = study.optimize(lambda p: value if p["x"] > 0.5 else 1.0, 8)
-    assert {trial.failure for trial in result.trials if trial.params["x"] > 0.5} == {failure}
+    assert all((trial.failure or "").startswith(failure) for trial in result.trials if trial.params["x"] > 0.5)
+    assert len(result.failures) > 1
     assert result.best_value == 1
 
 
