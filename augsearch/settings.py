@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from augsearch.data.settings import DatasetSettings
 from augsearch.errors import SettingsError
-from augsearch.evidence.settings import RetrainSettings, TableSettings
+from augsearch.evidence.settings import RetrainSettings, TableSettings, split
 from augsearch.search.settings import METHODS, SearchSettings
 from augsearch.section import FromList, Names, Section, nearest
 from augsearch.training.settings import NetworkSettings, TrainSettings
@@ -85,7 +85,7 @@ class Settings(Section):
         if self.search.own_script:
             self._fits_own_script()
         for arm in self.retrain.arms:
-            for part in arm.split("+"):
+            for part in split(arm):
                 method = part.partition(":")[0]
                 if method in METHODS and method not in self.search.methods:
                     raise ValueError(
@@ -122,7 +122,7 @@ class Settings(Section):
         if "pba" in self.search.methods:
             raise ValueError("search.methods: pba trains its population itself; it cannot with an objective of your own")
         for arm in self.retrain.arms:
-            for part in arm.split("+"):
+            for part in split(arm):
                 if part not in ("none", "etp", *METHODS) and not part.startswith("file:"):
                     raise ValueError(f"retrain.arms: {arm!r}: {part} needs the trainer of this project")
 

@@ -1,25 +1,31 @@
 """Arms: what each name applies, what it is called, and where its files lie."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from augsearch.data.prepare import DATASETS
 from augsearch.evidence import arms
-from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, SubPolicy, joined, save
+from augsearch.evidence.settings import split
+from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, SubPolicy, save
 from augsearch.policy.exchange import IMPORTERS, Options
+from augsearch.settings import settings_from
+from augsearch.workspace import Workspace
 from tests.test_exchange import PUBLISHED as LOGS
 
 FOUND = Policy((SubPolicy((Operation("Color", 0.5, 0.5),)),))
 
 
 def applied(arm: str, dataset: str = "digits", sides: tuple[int, int] = (16, 16)) -> Augmentation | None:
-    def part(name: str) -> Augmentation | None:
-        if name == "tuun":
-            return FOUND
-        return arms.expert_policy(dataset, None) if name == "etp" else arms.fixed(name, dataset, sides)
-
+    """What an arm applies in a workspace in which a search has chosen `FOUND`."""
     arms.check(arm, ("tuun", "random"))
-    return joined(arms.parts_of(arm, part))
+    named = {"name": dataset} if dataset in DATASETS else {"name": None, "folder": dataset}
+    with TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder))
+        save(FOUND, workspace.policies / "tuun.json")
+        workspace.found_settings.write_text('{"tuun": {}}')
+        return arms.Sources(workspace, settings_from({"dataset": named}, "test"), sides).augmentation_of(arm)
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "svhn", "pictures"])
@@ -81,3 +87,12 @@ def test_file_names_are_safe_and_differ() -> None:
     assert files[0] == "tuun+etp"
     assert len(set(files)) == len(names)
     assert all(len(file) < 120 and not set(file) & set('/\\:*?"<>|') for file in files)
+
+
+def test_a_plus_sign_in_a_files_name_joins_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as those that this project writes itself, models/arms/tuun+etp.json."""
+    monkeypatch.chdir(tmp_path)
+    save(FOUND, "tuun+etp.json")
+    arms.check("etp+file:tuun+etp.json", ("tuun",))
+    assert split("etp+file:tuun+etp.json+tuun") == ["etp", "file:tuun+etp.json", "tuun"]
+    assert arms.label("file:tuun+etp.json+etp") == "tuun+etp + ETP"

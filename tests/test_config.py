@@ -9,7 +9,7 @@ import yaml
 
 from augsearch.check import checked_settings
 from augsearch.errors import SettingsError
-from augsearch.settings import Settings, load, override
+from augsearch.settings import Settings, load, override, settings_from
 from augsearch.training.recipes import RECIPES
 from augsearch.training.settings import TrainSettings
 
@@ -72,7 +72,7 @@ def test_what_ships_is_what_the_defaults_say() -> None:
         ("dataset.size", [2, 64], "dataset.size: \\[2, 64\\]: must be from 4 to 1024 pixels"),
         ("dataset.counts", {"cat": 0}, "class 'cat' has 0; must be at least 1"),
         ("network.name", "wrn-40", "network.name: 'wrn-40' is unknown, did you mean 'wrn-40-2'"),
-        ("network.name", "nets:Mine", "network.name: 'nets:Mine': No module named 'nets'"),
+        ("network.name", "nets:Mine", "network.name: 'nets:Mine' cannot be imported: No module named 'nets'"),
         ("network", {"name": "wrn-40-2", "width": 8}, "network.width: wrn-40-2 takes no width; it takes dropout"),
         ("train.schedule", "step", "milestones: \\[\\]; schedule step needs rising epochs"),
         ("train.recipe", "tunn", "train: recipe: 'tunn' is unknown, did you mean 'tuun'\\?"),
@@ -136,6 +136,15 @@ def test_settings_of_a_recipe_can_be_replaced_one_by_one() -> None:
     settings = Settings(train=TrainSettings.model_validate({"recipe": "tuun"}))
     changed = override(settings, {"train.lr": 0.2}).train
     assert (changed.lr, changed.epochs, changed.precision) == (0.2, 60, "bfloat16")
+
+
+def test_a_populations_recipe_may_stand_beside_searched_settings() -> None:
+    """Every arm, and every trial with settings of its own, replaces some of `train`: the population's recipe is left alone."""
+    pba = {"train": {"recipe": "pba-search-reduced-cifar10"}}
+    settings = settings_from({"search": {"methods": ["pba"], "pba": pba}, "retrain": {"arms": ["pba"]}}, "test")
+    changed = override(settings, {"train.lr": 0.2})
+    assert (changed.train.lr, changed.population_train.epochs, changed.population_train.lr) == (0.2, 200, 0.1)
+    assert override(settings, {}) == settings.model_copy(update={"train": settings.train})
 
 
 def test_a_populations_training_differs_only_in_what_is_set(tmp_path: Path) -> None:

@@ -146,9 +146,18 @@ def test_8_bits_that_are_hardly_used_are_noted_and_spread_on_request(tmp_path: P
     settings = DatasetSettings(npz="own.npz", root=str(tmp_path))
     splits, info = prepare(settings)
     assert np.array_equal(splits["train"].images[:, 0], arrays["train_images"])
-    assert info.notes[0].startswith("the pixel values of train go from 0 to 16 of 255 only; dataset.depth: range spreads them")
+    assert info.notes[0].startswith("99.9% of the pixel values of train are at most 16 of 255; operations such as Solarize")
     splits, info = prepare(settings.model_copy(update={"depth": "range"}))
     assert np.array_equal(splits["train"].images[:, 0], np.rint(arrays["train_images"] * (255 / 16)))
+
+
+def test_a_stray_high_value_that_spoils_the_scale_is_noted(tmp_path: Path) -> None:
+    arrays = {f"{split}_images": np.repeat(values(split), 20, 2).astype(np.uint16) for split in ("train", "val", "test")}
+    arrays["train_images"][0, 0, 0] = 65535
+    np.savez(tmp_path / "own.npz", **arrays, **{f"{split}_labels": np.arange(12) % 2 for split in ("train", "val", "test")})
+    _, info = prepare(DatasetSettings(npz="own.npz", root=str(tmp_path), depth="bits"))
+    assert "from 1500 to 65535; in every split 0 became 0 and 65535 became 255" in info.notes[0]
+    assert info.notes[1].startswith("99.9% of the pixel values of train are at most 16 of 255")
 
 
 NUMBERS = st.sampled_from([np.uint16, np.int32, np.float32, np.float64, np.uint8])

@@ -114,6 +114,15 @@ def test_dropping_comes_before_splitting_and_thinning(tmp_path: Path) -> None:
     assert not keys(made["train"]) & keys(made["test"])
 
 
+def test_a_class_that_is_dropped_whole_is_explained(tmp_path: Path) -> None:
+    settings = folder(tmp_path, "")
+    for file in (tmp_path / "own/dog").iterdir():
+        shutil.copy(tmp_path / "own/cat" / file.name, file)
+    words = "train has none of 'cat', 'dog'; .* .dropped pictures that stand under more than one class: 12, such as"
+    with pytest.raises(DataError, match=words):
+        prepare(settings.model_copy(update={"duplicates": "drop"}))
+
+
 def test_arrays_are_named_by_index(tmp_path: Path) -> None:
     arrays = {f"{split}_images": RNG.integers(0, 256, (12, 8, 8), dtype=np.uint8) for split in ("train", "val", "test")}
     arrays["val_images"][7] = arrays["train_images"][5]

@@ -253,7 +253,7 @@ def test_a_link_to_itself_and_a_folder_named_like_a_picture(tmp_path: Path) -> N
 def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="8 files cannot be used") as caught:
         prepare(with_bad_files(tmp_path))
-    said = str(caught.value)
+    message = str(caught.value)
     for words in (
         "cat/a notes.txt (not a readable BMP, GIF, JPEG, PNG, PPM, TIFF or WebP image)",
         "cat/b empty.png (empty)",
@@ -265,15 +265,23 @@ def test_one_report_names_every_file_that_cannot_be_used(tmp_path: Path) -> None
         "cat/h gone.png (a link to nothing)",
         "remove or mend them, or set dataset.bad_files: skip",
     ):
-        assert words in said
-    assert "\n" not in said
-    assert "DS_Store" not in said
+        assert words in message
+    assert "\n" not in message
+    assert "DS_Store" not in message
 
 
 def test_bad_files_can_be_skipped_and_are_noted(tmp_path: Path) -> None:
     _, info = prepare(with_bad_files(tmp_path).model_copy(update={"bad_files": "skip"}))
     assert sum(sum(counts) for counts in info.counts.values()) == 20
     assert info.notes[0].startswith("8 files were skipped: cat/")
+
+
+def test_a_class_that_loses_every_picture_is_explained(tmp_path: Path) -> None:
+    settings = class_folders(tmp_path)
+    for file in (tmp_path / "own/dog").iterdir():
+        file.write_text("x")
+    with pytest.raises(DataError, match="train has none of 'dog'; every split needs .* .10 files were skipped: dog/0.png"):
+        prepare(settings.model_copy(update={"bad_files": "skip"}))
 
 
 def test_a_long_report_is_cut_with_its_number(tmp_path: Path) -> None:
@@ -343,6 +351,11 @@ def test_class_names_that_would_fail_later_are_refused(names: tuple[str, str], w
     assert "\n" not in str(caught.value)
 
 
+def test_class_names_of_any_script_are_kept(tmp_path: Path) -> None:
+    names = ("猫", "می\u200cخواهم", "क\u094d\u200dष", "two words", "🐈")
+    assert set(prepare(filled(tmp_path, *names))[1].classes) == set(names)
+
+
 def test_class_names_that_differ_between_splits_in_what_cannot_be_seen(tmp_path: Path) -> None:
     settings = filled(tmp_path, "train/{cat,e\u0301}", "test/{cat,\u00e9}")
     with pytest.raises(DataError, match=re.escape(r"train and test: class names 'e\u0301' and '\xe9' are the same but")):
@@ -379,6 +392,19 @@ def test_splits_are_known_in_their_usual_spellings(names: tuple[str, ...], tmp_p
 def test_the_extra_level_of_downloads_is_followed(tmp_path: Path) -> None:
     _, info = prepare(split_folders(tmp_path, "seg_train/seg_train", "seg_test/seg_test"))
     assert (info.classes, info.counts["test"]) == (("cat", "dog"), (5, 5))
+    assert info.notes == ("splits by name: train is seg_train/seg_train, test is seg_test/seg_test",)
+
+
+def test_folders_inside_classes_are_pooled_and_noted_where_they_may_be_parted(tmp_path: Path) -> None:
+    settings = filled(tmp_path, "cat/{day1,day2}", "dog")
+    _, info = prepare(settings)
+    assert sum(counts[0] for counts in info.counts.values()) == 10
+    assert info.notes == (
+        "pictures of class 'cat' lie in 2 folders, such as cat/day2; if each shows one object, dataset.groups keeps its "
+        "pictures in one split",
+    )
+    stated = filled(tmp_path / "given", *(f"{s}/{c}" for s in ("train", "val", "test") for c in ("cat/{a,b}", "dog")))
+    assert prepare(stated)[1].notes == ()
 
 
 def test_a_missing_test_split_is_split_off_train_and_noted(tmp_path: Path) -> None:

@@ -208,3 +208,4 @@ def test_units_of_one_image_are_drawn_as_ever(labels: list[int], seed: int, frac
 def test_units_connect_groups_by_equal_pictures() -> None:
     units = units_of(np.array([0, 1, 2, 2, 3, 4]), np.array(["a", "a", "b", "c", "c", "d"]))
     assert [units[i] == units[j] for i, j in ((0, 1), (2, 3), (3, 4), (0, 2), (4, 5))] == [True, True, True, False, False]
+    assert len(set(units_of(np.array([0] * 256 + [1]), np.array(["a"] * 257)))) == 1  # however often a picture is there

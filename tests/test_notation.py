@@ -28,6 +28,7 @@ def values(entry: dict[str, Any], n: int = 500) -> list[Any]:
     [
         ({"_type": "uniform", "_value": [2, 5]}, lambda v: 2 <= v <= 5),
         ({"_type": "quniform", "_value": [0, 1, 0.25]}, lambda v: v in (0, 0.25, 0.5, 0.75, 1)),
+        ({"_type": "quniform", "_value": [0, 4, 2]}, lambda v: v in (0, 2, 4) and isinstance(v, float)),
         ({"_type": "loguniform", "_value": [1e-4, 1]}, lambda v: 1e-4 <= v <= 1.0001),
         ({"_type": "randint", "_value": [2, 6]}, lambda v: v in (2, 3, 4, 5) and isinstance(v, int)),
         ({"_type": "choice", "_value": ["a", 3, None]}, lambda v: v in ("a", 3, None)),
@@ -98,7 +99,8 @@ def drawn(space: object, n: int = 100) -> list[dict[str, Any]]:
 
 def test_scikit_optimize_dimensions() -> None:
     dimensions = [Real(1e-3, 1, "log-uniform", name="lr"), Integer(1, 3, name="depth"), Categorical(["a", "b"], name="kind")]
-    for space in (dimensions, skopt.space.Space(dimensions), {"rate": dimensions[0]} | dict(zip("dk", dimensions[1:]))):
+    named = {"lr": Real(1e-3, 1, "log-uniform", name="rate"), "depth": Integer(1, 3), "kind": Categorical(["a", "b"])}
+    for space in (dimensions, skopt.space.Space(dimensions), named):
         points = drawn(space)
         assert {p["depth"] for p in points} == {1, 2, 3}
         assert {p["kind"] for p in points} == {"a", "b"}
@@ -168,6 +170,10 @@ def test_numbers_that_yaml_takes_for_strings() -> None:
         ({"p": {"_type": "policy", "_value": ["Rotate"]}}, "the name must be policy"),
         ({"operation1_1": 3}, "operation1_1: 3; must have a _type"),
         ([], "no parameters"),
+        ({0: UNIT}, "0: a parameter's name must be text"),
+        ([[16, 32]], "x0: \\[16, 32\\]; may be a range or categories: write Real, Integer or Categorical"),
+        ([(0.0, 1.0, "normal")], "may be a range or categories"),
+        ([Categorical(["a", "b"], prior=[0.9, 0.1], name="kind")], "kind: a prior of categories is not used here"),
         ([(10, 5)], "x0: \\(10, 5\\); the lower bound 10 has to be less"),
         ([(-1.0, 1.0, "log-uniform")], "should not contain 0"),
         ([Real(0, 1, name="x"), Integer(0, 1, name="x")], "x: two parameters have this name"),
@@ -228,6 +234,11 @@ def test_a_value_has_a_row_that_stands_for_it(u: float, kind: str) -> None:
     space = read_space({"x": {"_type": kind, "_value": [0.01, 3]}})
     value = space.decode([u])["x"]
     assert space.decode(space.row({"x": value}))["x"] == pytest.approx(value, rel=1e-6)
+
+
+def test_a_step_beyond_the_range_leaves_the_ends() -> None:
+    assert set(values({"_type": "quniform", "_value": [2, 3, 5]})) == {2.0, 3.0}
+    assert set(values({"_type": "quniform", "_value": [0, 1, 50]})) == {0.0}
 
 
 def test_whole_numbers_of_any_size_are_exact() -> None:

@@ -137,6 +137,7 @@ def changed_stages(checkout: Checkout) -> set[str]:
     [
         ({"search": {"trials": 8}}, {"search"}),
         ({"table": {"confidence": 0.9}}, {"tabulate"}),
+        ({"expert_policy": "policies/ours.json"}, {"search", "retrain"}),
         ({"workers": {"per_device": 1}}, set()),
     ],
 )
@@ -183,6 +184,11 @@ def test_deployment_runs_the_same_flows_and_leaves_dvc_clean(reproduced: Checkou
     assert changed_stages(reproduced) == set()
     trials = reproduced.search_summary("tuun")["trials"]
     assert [trial["trial"] for trial in trials] == list(range(7))
+    client = mlflow.MlflowClient(f"sqlite:///{reproduced.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], "tags.kind = 'search' and tags.method = 'tuun'")
+    assert run.data.tags["trials"] == "7"  # the same run, with what holds now
 
 
 def test_more_trials_and_fewer_again_are_the_first_table(reproduced: Checkout) -> None:

@@ -100,7 +100,7 @@ def test_bayesian_search_beats_random_search(acq_func: str) -> None:
 
 
 def test_a_batch_spreads() -> None:
-    """Believing each chosen point keeps the rest of the batch from being its copies."""
+    """Fantasizing each chosen point keeps the rest of the batch from being its copies."""
     searcher = make("tuun")
     play(searcher, 4)
     space = policy_space(TUUN_OPERATIONS, 2)
@@ -131,7 +131,7 @@ def test_process_finds_the_function_and_the_noise() -> None:
     assert 0.13 < fitted < 0.3
 
 
-def test_believing_equals_refitting_with_the_believed_point() -> None:
+def test_fantasizing_equals_refitting_with_the_fantasized_point() -> None:
     """The rank-one update against the posterior computed from scratch, at the same hyperparameters."""
     rng = np.random.default_rng(1)
     x, y, candidates = rng.random((20, 3)), rng.normal(size=20), rng.random((30, 3))

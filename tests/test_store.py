@@ -118,3 +118,25 @@ def test_weights_that_are_gone_are_made_again(tmp_path: Path) -> None:
         assert [model.stored for model in again] == [False, True, True, True]
         assert {file.name: file.read_bytes() for file in workspace.weights.iterdir()} == weights
         assert len(workspace.retrained.read_bytes()) == pytest.approx(len(rows), abs=20)  # its seconds differ
+
+
+def test_test_scores_are_computed_by_the_workers_once_a_model_is_trained(tmp_path: Path) -> None:
+    """As jobs under keys of their own, on the workers' devices; again, nothing runs."""
+    from augsearch.evidence.retraining import retrain
+    from augsearch.evidence.testing import tested_models
+
+    workspace = digits_workspace(tmp_path)
+    settings = quick({"search": {"methods": []}, "retrain": {"arms": ["none", "etp"]}})
+    workspace.found_settings.parent.mkdir(parents=True)
+    workspace.found_settings.write_text("{}")
+    with evaluator_of(workspace) as evaluator:
+        retrain(settings, workspace, evaluator)
+    ran = []
+    for _ in range(2):
+        with evaluator_of(workspace) as evaluator:
+            rows, confusions = tested_models(settings, workspace, evaluator)
+            ran.append(len(evaluator.executor.ran))  # type: ignore[attr-defined]  # it counts
+        assert [row["arm"] for row in rows] == ["none", "etp"] * 2
+        assert all(matrix.sum() == 600 for matrix in confusions)
+        assert all(row["environment"]["device"] == "cpu" for row in rows)
+    assert ran == [4, 0]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from augsearch.data.splits import Split, pieces
 from augsearch.errors import DataError
 
-_DARK = 64  # 8-bit values that all lie below are noted: operations such as Solarize count on the whole of 0..255
+_NEARLY_ALL, _DARK = 0.999, 64  # noted if this share of the values lies below: operations count on the whole of 0..255
 
 
 def to_eight_bits(splits: dict[str, Split], depth: str, source: str) -> tuple[dict[str, Split], tuple[str, ...]]:
@@ -30,7 +30,7 @@ def to_eight_bits(splits: dict[str, Split], depth: str, source: str) -> tuple[di
     images = splits["train"].images
     low, high = _range(images)
     if images.dtype == np.uint8 and (depth != "range" or (low, high) == (0, 255)):
-        return splits, _dark(low, high)
+        return splits, _dark(images)
     values = f"the pixel values of train are {images.dtype} from {low:.6g} to {high:.6g}"
     full = _full_scale(images.dtype, high)
     if depth == "refuse":
@@ -47,7 +47,9 @@ def to_eight_bits(splits: dict[str, Split], depth: str, source: str) -> tuple[di
         pixels, outside = _scaled(split.images, bottom, top)
         scaled[name], cut = Split(pixels, split.labels), cut + outside
     note = f"{values}; in every split {bottom:.6g} became 0 and {top:.6g} became 255 (dataset.depth: {depth})"
-    return scaled, (f"{note}; {cut} values of val and test lay outside and were cut" if cut else note,)
+    if cut:
+        note += f"; {cut} values of val and test lay outside and were cut"
+    return scaled, (note, *_dark(scaled["train"].images))
 
 
 def _range(images: NDArray[Any]) -> tuple[float, float]:
@@ -73,10 +75,13 @@ def _scaled(images: NDArray[Any], bottom: float, top: float) -> tuple[NDArray[np
     return scaled, outside
 
 
-def _dark(low: float, high: float) -> tuple[str, ...]:
-    if high >= _DARK:
+def _dark(images: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Note images of which nearly all values lie near 0, as those of few bits or with some stray high values do."""
+    share = np.cumsum(sum(np.bincount(piece.reshape(-1), minlength=256) for piece in pieces(images))) / images.size
+    nearly_all = int(np.searchsorted(share, _NEARLY_ALL))
+    if nearly_all >= _DARK:
         return ()
     return (
-        f"the pixel values of train go from {low:.0f} to {high:.0f} of 255 only; dataset.depth: range spreads them, as "
-        "operations such as Solarize and Posterize expect",
+        f"{_NEARLY_ALL:.1%} of the pixel values of train are at most {nearly_all} of 255; operations such as Solarize and "
+        "Posterize expect the whole range (dataset.depth: range spreads it)",
     )

@@ -20,7 +20,7 @@ from augsearch.data.layout import EXPECTED, Layout, find_layout, is_visible, pic
 from augsearch.data.names import alike, check_class_names, check_folder_name, hard_to_tell, shown
 from augsearch.data.picture import Header, UnusableError, read_header, read_pixels
 from augsearch.data.settings import BY_FOLDER, DatasetSettings
-from augsearch.data.splits import Raw, Split
+from augsearch.data.splits import SPLITS, Raw, Split
 from augsearch.errors import DataError
 
 _NAMED = 30  # files in the report; beyond it, their number
@@ -34,7 +34,7 @@ class _Picture:
 
 
 class _Report:
-    """Notes on files: those that cannot be used, and why; those with transparent pixels."""
+    """A report on files: those that cannot be used, and why, and those with transparent pixels."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -104,7 +104,32 @@ def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
         report.check()
     names = {split: [report.name(picture.path) for picture in pictures] for split, pictures in listed.items()}
     groups = {} if settings.groups is None else _groups(settings.groups, layout, classes, listed, report)
-    return Raw(_gray_or_color(splits, settings.grayscale), classes, str(settings.folder), report.notes, names, groups)
+    notes = (*_layout_notes(layout, root), *report.notes, *_inner_folder_notes(layout, classes, listed, bool(groups)))
+    return Raw(_gray_or_color(splits, settings.grayscale), classes, str(settings.folder), notes, names, groups)
+
+
+def _layout_notes(layout: Layout, root: Path) -> list[str]:
+    """Note which folders were taken for the splits, where their names leave room for another reading."""
+    if layout["train"] == root or all(folder.name == split for split, folder in layout.items()):
+        return []
+    return ["splits by name: " + ", ".join(f"{split} is {shown(path.relative_to(root))}" for split, path in layout.items())]
+
+
+def _inner_folder_notes(
+    layout: Layout, classes: tuple[str, ...], listed: dict[str, list[_Picture]], grouped: bool
+) -> list[str]:
+    """Note folders inside class folders whose pictures may belong together, where a split is made of them."""
+    if grouped or len(layout) == len(SPLITS):
+        return []
+    for label, name in enumerate(classes):
+        inner = sorted({picture.path.parent for picture in listed["train"] if picture.label == label})
+        if len(inner) > 1:
+            example = shown(inner[-1].relative_to(layout["train"]))
+            return [
+                f"pictures of class {name!r} lie in {len(inner)} folders, such as {example}; if each shows one object, "
+                "dataset.groups keeps its pictures in one split"
+            ]
+    return []
 
 
 def _classes(layout: Layout, root: Path) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def units_of(ids: NDArray[np.int64], groups: NDArray[np.str_] | None) -> Units:
         return pictures.astype(np.int64)
     named = np.unique(groups, return_inverse=True)[1] + pictures.max(initial=-1) + 1  # nodes beside the pictures'
     size = int(named.max(initial=-1)) + 1
-    links = coo_array((np.ones(len(ids), np.int8), (pictures, named)), (size, size))
+    links = coo_array((np.ones(len(ids)), (pictures, named)), (size, size))
     components: Units = connected_components(links, directed=False)[1].astype(np.int64)
     return components[pictures]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,11 +97,12 @@ def check(raw: Raw) -> None:
     check_counts({name: counts_of(split, len(raw.classes)) for name, split in raw.splits.items()}, raw)
 
 
-def check_counts(counts: dict[str, Counts], raw: Raw) -> None:
+def check_counts(counts: dict[str, Counts], raw: Raw, dropped: Iterable[str] = ()) -> None:
     """Check that every split has images of every class.
 
     Args:
         counts: for each split (classes,) images.
+        dropped: why images may be missing.
 
     Raises:
         DataError: names the splits and the classes that they lack.
@@ -108,7 +110,11 @@ def check_counts(counts: dict[str, Counts], raw: Raw) -> None:
     lacking = {split: [raw.classes[label] for label in np.flatnonzero(count == 0)] for split, count in counts.items()}
     listed = [f"{split} has none of {_names(names)}" for split, names in lacking.items() if names]
     if listed:
-        raise DataError(f"{raw.source}: classes without images: {'; '.join(listed)}; every split needs some of every class")
+        why = "; ".join([*raw.notes, *dropped])
+        raise DataError(
+            f"{raw.source}: classes without images: {'; '.join(listed)}; every split needs some of every class"
+            + (f" ({why})" if why else "")
+        )
 
 
 def _names(names: list[str]) -> str:

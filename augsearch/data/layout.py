@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
+from typing import NoReturn
 
 from augsearch.data.names import shown
 from augsearch.errors import DataError
@@ -43,13 +44,19 @@ def is_visible(name: str) -> bool:
 
 def subfolders(folder: Path) -> list[Path]:
     """List the visible folders in a folder, by name."""
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and is_visible(entry.name))
+    return [entry for entry in _visible(folder) if entry.is_dir()]
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """List what lies directly in a folder and is a picture by its name."""
-    named = [entry for entry in folder.iterdir() if _PICTURE.fullmatch(entry.suffix) and is_visible(entry.name)]
-    return sorted(entry for entry in named if not entry.is_dir())
+    return [entry for entry in _visible(folder) if _PICTURE.fullmatch(entry.suffix) and not entry.is_dir()]
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if is_visible(entry.name))
+    except OSError as error:
+        raise DataError(f"dataset.folder: {shown(folder)}: cannot be read ({error.strerror})") from None
 
 
 def find_layout(root: Path, layout: str, *, nested: bool) -> Layout:
@@ -124,7 +131,7 @@ def _splits(root: Path, folders: list[Path], named: dict[Path, str]) -> Layout:
             _refuse(root, f"both {shown(other.name)!r} and {shown(folder.name)!r} are {named[folder]} by name; merge them")
     found = _with_eval_resolved(root, found)
     if "train" not in found:
-        _refuse(root, f"has {' and '.join(found)} but no train; add it, or set dataset.layout: classes")
+        _refuse(root, f"has {' and '.join(found) or 'no folders'} but no train; add it, or set dataset.layout: classes")
     if len(found) == 1:
         name = shown(found["train"].name)
         _refuse(root, f"has {name} but no test; name {name} itself in dataset.folder, and val and test are split off it")
@@ -178,13 +185,15 @@ def _refuse_other_levels(folder: Path, root: Path, *, nested: bool) -> None:
     for entry in inside:
         splits = sorted(set(_split_names(subfolders(entry)).values()))
         if len(splits) > 1:
-            _refuse(root, f"{shown(entry.name)!r} holds {' and '.join(splits)} folders; splits must be the outermost folders")
+            advice = f"splits must be the outermost folders: move them out, or name {shown(entry.name)} too in dataset.folder"
+            _refuse(root, f"{shown(entry.name)!r} holds {' and '.join(splits)} folders; {advice}")
     two_levels = len(inside) == len(classes) > 1 or any(len(a & b) > 1 for a, b in combinations(inside.values(), 2))
     if two_levels and not nested:
         _refuse(
             root,
             f"has {_drawn(list(inside))}, and either level may be the classes; set dataset.groups: folder if the inner folders "
-            f"are objects, such as patients, or {escape} if they mean nothing, or move the classes to the outer level",
+            f"are objects, such as patients, or {escape} if they mean nothing; or name one of the outer folders in "
+            "dataset.folder if it is the data set",
         )
     for entry in classes:
         words = {word for word in _words(entry.name) if not word.isdigit()}
@@ -202,5 +211,5 @@ def _drawn(folders: list[Path]) -> str:
     return ", ".join(drawn) + (f" and {len(folders) - 3} more" if len(folders) > 3 else "")
 
 
-def _refuse(root: Path, problem: str) -> None:
+def _refuse(root: Path, problem: str) -> NoReturn:
     raise DataError(f"dataset.folder: {shown(root)}: {problem}; {EXPECTED}")

@@ -27,7 +27,7 @@ def check_class_names(names: Sequence[str], origin: str) -> None:
     """
     known: dict[str, str] = {}
     for name in names:
-        if not name.isprintable():
+        if any(_is_control(letter) for letter in name):
             raise DataError(f"{origin}: class '{shown(name)}': its name holds control characters; rename it")
         if name != name.strip() or not name:
             raise DataError(f"{origin}: class {name!r}: its name is empty, or begins or ends with a space; rename it")
@@ -69,7 +69,12 @@ def _readable(name: str) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return "".join(ascii(letter)[1:-1] if _is_control(letter) else letter for letter in text)
+
+
+def _is_control(letter: str) -> bool:
+    """Say whether a character breaks a line, a terminal or UTF-8; the joiners that some scripts need do not."""
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _pattern(name: str) -> str:

@@ -17,10 +17,11 @@ from augsearch.data.settings import MIN_SIDE
 
 MAX_PIXELS = 64_000_000
 """A header that claims more is taken for a decompression bomb, and not decoded."""
+_HUGE = f"huge: more than {MAX_PIXELS // 10**6} million pixels"
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # none that runs a program to decode, as EPS does
 _WIDE: dict[str, type[np.generic]] = {"I;16": np.uint16, "I;16L": np.uint16, "I;16B": np.uint16, "I": np.int32, "F": np.float32}
 _GRAY_MODES = ("1", "L", "LA", *_WIDE)
-_COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+_COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr")
 _ORIENTATION, _PHOTOMETRIC = 0x0112, 0x0106  # tags of EXIF and TIFF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -135,9 +136,6 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise UnusableError(_HUGE) from None
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
         raise UnusableError(f"broken: {' '.join(str(error).split())[:80] or type(error).__name__}") from None
-
-
-_HUGE = f"huge: more than {MAX_PIXELS // 10**6} million pixels"
 
 
 def _check(image: Image.Image) -> None:

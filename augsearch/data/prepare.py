@@ -35,7 +35,7 @@ are then split off train."""
 
 
 def prepare(settings: DatasetSettings, root: Path = Path()) -> tuple[dict[str, Split], DatasetInfo]:
-    """Make the data set that the settings name: read it, split it, make it smaller, check it.
+    """Make the data set that the settings name: read it, split it, thin it, bring it to 8 bits.
 
     Args:
         root: the workspace, which `settings.root` is relative to.
@@ -84,9 +84,10 @@ def _from_function(name: str, folder: Path) -> Raw:
     if not isinstance(arrays, dict):
         raise DataError(f"{origin} gave a {type(arrays).__name__}; must be a dict of arrays: {LAYOUT}")
     try:
-        return from_arrays({str(key): np.asarray(value) for key, value in arrays.items()}, origin, name)
+        arrays = {str(key): np.asarray(value) for key, value in arrays.items()}
     except (ValueError, TypeError) as error:  # lists of unequal lengths, tensors on a GPU
         raise DataError(f"{origin} gave what is no array: {error}") from None
+    return from_arrays(arrays, origin, name)
 
 
 def _resized(split: Split, size: tuple[int, int], fit: str) -> Split:

@@ -41,7 +41,7 @@ def choose(raw: Raw, settings: DatasetSettings) -> tuple[Chosen, list[str]]:
     if settings.duplicates == "drop":
         chosen, dropped = drop_duplicates(raw, ids, chosen)
         notes += [f"dropped {line}" for line in dropped]
-        check_counts({name: _counts(raw, one) for name, one in chosen.items()}, raw)
+        check_counts({name: _counts(raw, one) for name, one in chosen.items()}, raw, notes)
     if "val" in chosen and settings.val_size is not None:
         quota = stratified(_counts(raw, chosen["val"]), settings.val_size, "dataset.val_size")
         chosen["val"] = _drawn(raw, chosen["val"], quota, settings.seed)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from augsearch.errors import PolicyError, SettingsError
+from augsearch.evidence.settings import split
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, Segment, SubPolicy, joined, load_policy
 from augsearch.search.settings import METHODS
 from augsearch.settings import Settings
@@ -75,11 +76,6 @@ _AUTOAUGMENT = {"cifar10": "cifar10", "cifar100": "cifar10", "svhn": "svhn", "sv
 """Which of AutoAugment's policies its paper used on a data set; on any other, ImageNet's."""
 
 
-def split(arm: str) -> list[str]:
-    """Split an arm's name at its plus signs, other than those in a file's name."""
-    return re.findall(r"file:.*?\.json(?=\+|$)|[^+]+", arm)
-
-
 def label(arm: str) -> str:
     """The name that the table prints: "tuun+etp" is "Tuun + ETP", a file is its stem."""
     return " + ".join(_label(part) for part in split(arm))
@@ -87,7 +83,7 @@ def label(arm: str) -> str:
 
 def _label(part: str) -> str:
     if part.startswith("file:"):
-        return Path(part).stem
+        return Path(part.removeprefix("file:")).stem
     levels = _RANDAUGMENT.fullmatch(part)
     return f"RandAugment {levels[1]}, {levels[2]}" if levels and levels[1] else LABELS.get(part, part)
 

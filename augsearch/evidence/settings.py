@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, field_validator
 
 from augsearch.section import Names, Section
+
+
+def split(arm: str) -> list[str]:
+    """The parts of an arm's name; a plus sign in a file's name separates none."""
+    return re.findall(r"file:.*?\.json(?=\+|$)|[^+]+", arm)
 
 
 class RetrainSettings(Section):

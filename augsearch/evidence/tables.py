@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from augsearch.evidence import arms
 from augsearch.evidence.comparisons import compare_all, differences_frame
 from augsearch.evidence.scores import PERCENT, PLAIN, Estimate, Unit, best, estimate, estimates, scores_by_arm
+from augsearch.evidence.settings import split
 from augsearch.files import replacing
 from augsearch.settings import Settings
 from augsearch.training.metrics import OBJECTIVES, Evaluation, spoken
@@ -125,7 +126,7 @@ def _results(scores: pd.DataFrame, searches: Searches, unit: Unit, measure: str,
                 "high": unit.cell(e.high),
                 "n": e.n,
                 **{column: unit.cell(float(of_arm[column].mean())) for column in others},
-                **_search_cost([searches[part] for part in str(arm).split("+") if part in searches]),
+                **_search_cost([searches[part] for part in split(str(arm)) if part in searches]),
                 "training_epochs": round(float(of_arm["epochs"].mean()), 1),
                 "training_seconds": round(float(of_arm["seconds"].mean()), 2),
             }
@@ -170,7 +171,7 @@ def optimism(name: str, searches: Searches, tested: Mapping[str, Estimate], sett
         best = max(trial["score"] for trial in search["trials"] if trial["score"] is not None)
         again = search["confirmations"].get(str(search["chosen"]), [])
         parts = {method, "etp"} if method == "pba" and settings.search.pba.expert else {method}
-        test = next((e.mean for arm, e in tested.items() if set(arm.split("+")) == parts), math.nan)
+        test = next((e.mean for arm, e in tested.items() if set(split(arm)) == parts), math.nan)
         note = _other_training(settings) if method == "pba" else ""
         points = {
             "best_validation": best,

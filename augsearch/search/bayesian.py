@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from skopt.acquisition import gaussian_ei, gaussian_lcb
 
 from augsearch.policy.ops import Floats
+from augsearch.search.acquisition import Acquisition
+from augsearch.search.candidates import breed
 from augsearch.search.searcher import Trial
 from augsearch.search.space import Space
 from augsearch.search.space_searcher import SpaceSearcher
-from augsearch.search.surrogate import Batch, GaussianProcess
+from augsearch.search.surrogate import GaussianProcess
 
-_RANDOM, _MUTANTS, _OFFSPRING, _PARENTS = 1000, 1500, 500, 5
-_GENERATIONS, _ELITE, _KEPT, _ELITE_MUTANTS, _ELITE_OFFSPRING = 3, 50, 1000, 600, 300
 _CANDIDATE_STREAM = 1
 _GATE, _AGREEMENT = 8, 0.4  # trials with a result, and rank correlation, before a source's observations are used
 
@@ -31,9 +29,7 @@ class BayesianSearcher(SpaceSearcher):
     """`n_initial_points` random trials, then batches chosen by an acquisition function.
 
     Args:
-        acq_func: "LCB", "EI", "PI" or "TS" (Thompson sampling).
-        kappa: LCB's weight of the standard deviation.
-        xi: the improvement that EI and PI ask for, in standard deviations of the scores seen.
+        acq_func, kappa, xi: as in `Acquisition`.
         first: rows to try before anything else, such as the best of an earlier search; they count as initial.
         source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials have a result, and as long as a
             surrogate of the source ranks them much as they turned out, its scores join the observations on this
@@ -54,9 +50,7 @@ class BayesianSearcher(SpaceSearcher):
     ) -> None:
         super().__init__(space, seed)
         self.n_initial_points = n_initial_points
-        self.acq_func = acq_func
-        self.kappa = kappa
-        self.xi = xi
+        self._acquisition = Acquisition(acq_func, kappa, xi)
         self._first = list(first)
         self._source = source
 
@@ -105,11 +99,13 @@ class BayesianSearcher(SpaceSearcher):
         return borrowed
 
     def _observed(self) -> tuple[Floats, Floats]:
-        """Every trial that ended, with its loss (minus the score); a failed one counts as the worst seen."""
+        """Every told trial with its loss, minus the score up to a power of two; a failed one counts as the worst seen."""
         ids = sorted(self.told)
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)
-        return np.array([self.rows[i] for i in ids]), -np.array([worst if score is None else score for score in scores])
+        loss = -np.array([worst if score is None else score for score in scores])
+        # a power of two changes no digit, and keeps the squares of very large and very small scores from overflow and underflow
+        return np.array([self.rows[i] for i in ids]), np.ldexp(loss, -np.frexp(np.abs(loss).max())[1])
 
     def _propose(self, n: int, before: int) -> Floats:
         """At most n rows, chosen one after the other. before: how many trials there were when this batch was asked for."""
@@ -117,9 +113,10 @@ class BayesianSearcher(SpaceSearcher):
         process = self._fit(rows, loss)
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, _CANDIDATE_STREAM, len(self.told), before]))
         if self.space.every_row is None:
-            bred = self._candidates(process, rows, loss, rng)
-            unseen = self._unseen(bred)
-            fresh = unseen if len(unseen) >= n else bred
+            bred = breed(self.space, process, rows, loss, self._acquisition.kappa, rng)
+            fresh = self._unseen(bred)
+            if len(fresh) < n:  # at the edge of a space, many are alike
+                fresh = self._unseen(np.vstack([bred, self.space.sample(10 * n, rng)]))
         else:
             fresh = self._unseen(self.space.every_row)
         running = [self.rows[trial.id] for trial in self.trials if trial.id not in self.told]
@@ -131,47 +128,7 @@ class BayesianSearcher(SpaceSearcher):
         incumbent = float(process.predict(self.space.features(rows))[0].min())
         chosen: list[int] = []
         for _ in range(min(n, len(fresh))):
-            chosen.append(self._most_desirable(batch, incumbent, free, rng))
+            chosen.append(self._acquisition.best(batch, incumbent, free, rng))
             free[chosen[-1]] = False
             batch.fantasize(chosen[-1])
         return candidates[chosen]
-
-    def _candidates(self, process: GaussianProcess, rows: Floats, loss: Floats, rng: np.random.Generator) -> Floats:
-        """Rows worth a look: random ones and relatives of the best trials, bred for a low confidence bound.
-
-        In 30 dimensions random candidates and one step from the best trials leave most of what the surrogate
-        already knows unused; a few generations find it.
-        """
-        space = self.space
-        parents = rows[np.argsort(loss, kind="stable")[:_PARENTS]]
-        new = [space.sample(_RANDOM, rng), space.mutants(parents, _MUTANTS, rng), space.offspring(parents, _OFFSPRING, rng)]
-        everyone, bound = np.zeros((0, space.columns)), np.zeros(0)
-        for _ in range(_GENERATIONS):
-            everyone = np.vstack([everyone, *new])
-            mean, deviation = process.predict(space.features(everyone[len(bound) :]))
-            bound = np.r_[bound, mean - self.kappa * deviation]
-            order = np.argsort(bound, kind="stable")[:_KEPT]
-            everyone, bound = everyone[order], bound[order]
-            elite = everyone[:_ELITE]
-            new = [space.mutants(elite, _ELITE_MUTANTS, rng), space.offspring(elite, _ELITE_OFFSPRING, rng)]
-        return np.vstack([everyone, *new])
-
-    def _most_desirable(self, batch: Batch, incumbent: float, free: NDArray[np.bool_], rng: np.random.Generator) -> int:
-        """The free candidate that the acquisition function likes best.
-
-        EI and PI measure improvement on the lowest posterior mean at the trials seen, not on the lowest loss, which is
-        the luckiest one; `xi` is on the scale of the losses seen. PI is compared by its quantile, and EI too where it
-        is 0 for all candidates in floating point: far below the incumbent both have the same order.
-        """
-        nothing = np.zeros((1, 1))  # scikit-optimize passes it on to predict, which knows its candidates
-        if self.acq_func == "LCB":
-            value = -gaussian_lcb(nothing, batch, kappa=self.kappa)
-        elif self.acq_func == "TS":
-            value = -batch.draw(rng)
-        else:
-            mean, deviation = batch.predict()
-            xi = self.xi * batch.scale
-            value = gaussian_ei(nothing, batch, y_opt=incumbent, xi=xi)
-            if self.acq_func == "PI" or not value[free].any():
-                value = (incumbent - xi - mean) / deviation
-        return int(np.where(free, value, -np.inf).argmax())

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from skopt.space.space import check_dimension
 
 from augsearch.errors import SettingsError
 from augsearch.policy.exchange import tuun
-from augsearch.search.blocks import Block, Blocks, Choice, Nested, Number, same
+from augsearch.search.blocks import Block, Blocks, Choice, Nested
+from augsearch.search.number import Number
 from augsearch.search.policy_block import PolicyBlock
 
 _TYPE = re.compile(r"(?P<step>q)?(?P<log>log)?(?P<kind>uniform|normal)|(?P<log_integer>log)?(?P<integer>randint)")
@@ -54,7 +56,7 @@ def read_blocks(space: object) -> list[Block]:
     if isinstance(space, Mapping):
         blocks = _named_blocks(space)
     elif isinstance(space, Sequence):
-        blocks = [_skopt_dimension(f"x{i}", dimension) for i, dimension in enumerate(space)]
+        blocks = [_skopt_dimension(getattr(dimension, "name", None) or f"x{i}", dimension) for i, dimension in enumerate(space)]
     else:
         raise SettingsError(f"search space: a {type(space).__name__}; must be a dict, a file, or scikit-optimize dimensions")
     if not blocks:
@@ -73,10 +75,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _named_blocks(space: Mapping[Any, Any]) -> list[Block]:
     """Blocks of {name: what it may be}; slots of Tuun's file become one policy, which comes first."""
-    slots = {name: entry for name, entry in space.items() if _POLICY_KEY.fullmatch(str(name))}
+    for name in space:
+        if not isinstance(name, str):
+            raise SettingsError(f"search space: {name!r}: a parameter's name must be text")
+    slots = {name: entry for name, entry in space.items() if _POLICY_KEY.fullmatch(name)}
     policy = _tuun_policy(slots)
     return ([policy] if policy else []) + [
-        _dimension(str(name), entry) for name, entry in space.items() if policy is None or name not in slots
+        _dimension(name, entry) for name, entry in space.items() if policy is None or name not in slots
     ]
 
 
@@ -120,13 +125,11 @@ def _dimension(name: str, entry: Any) -> Block:
     low, high = numbers[:2]
     if match["integer"]:  # NNI's upper end is excluded
         low, high = math.ceil(low), math.ceil(high) - 1
-    step = numbers[2] if match["step"] else None
-    return _checked(
-        Number(
-            name, low, high, bool(match["log"] or match["log_integer"]), match["kind"] == "normal", step, bool(match["integer"])
-        ),
-        shown,
-    )
+    else:
+        low, high = float(low), float(high)
+    log = bool(match["log"] or match["log_integer"])
+    step = float(numbers[2]) if match["step"] else None
+    return _checked(Number(name, low, high, log, match["kind"] == "normal", step, bool(match["integer"])), shown)
 
 
 def _policy(name: str, entry: Mapping[str, Any], operations: Sequence[Any]) -> PolicyBlock:
@@ -178,12 +181,8 @@ def _checked(number: Number, shown: str) -> Number | Choice:
 
 def _options(values: Sequence[Any]) -> tuple[Any, ...]:
     """Options of a choice as they were given, numpy's scalars as Python's; one that is given twice counts once."""
-    options: list[Any] = []
-    for value in values:
-        option = _option(value.item() if isinstance(value, np.generic) else value)
-        if not any(same(option, other) for other in options):
-            options.append(option)
-    return tuple(options)
+    options = [_option(value.item() if isinstance(value, np.generic) else value) for value in values]
+    return tuple({(type(option), repr(option)): option for option in options}.values())
 
 
 def _option(option: Any) -> Any:
@@ -197,13 +196,19 @@ def _option(option: Any) -> Any:
 
 
 def _skopt_dimension(name: str, given: Any) -> Number | Choice:
-    """A dimension of scikit-optimize, under its own name if it has one, or what its shorthand means."""
+    """A dimension of scikit-optimize, or what its shorthand means."""
     try:
-        dimension = check_dimension(given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            dimension = check_dimension(given)
+    except UserWarning:
+        reason = "may be a range or categories: write Real, Integer or Categorical of skopt.space"
+        raise SettingsError(f"search space: {name}: {given!r}; {reason}") from None
     except (TypeError, ValueError) as error:
         raise SettingsError(f"search space: {name}: {given!r}; {str(error).split('. See')[0]}") from None
-    name = dimension.name or name
     if isinstance(dimension, Categorical):
+        if dimension.prior is not None:
+            raise SettingsError(f"search space: {name}: a prior of categories is not used here; leave it out")
         return Choice(name, _options(dimension.categories))
     whole, log = isinstance(dimension, Integer), dimension.prior == "log-uniform"
     low, high = (int(end) if whole else float(end) for end in (dimension.low, dimension.high))

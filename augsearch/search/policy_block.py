@@ -75,10 +75,10 @@ class PolicyBlock:
                 for o, p, m in zip(values[::3], values[1::3], values[2::3], strict=True)
             ]
             policy = self._policy(flat)
-        row = self.encode(policy) if isinstance(policy, Policy) else None
+        row = self.encode(policy) if isinstance(policy, Policy) and policy.draw == self.draw else None
         if row is None:
-            shape = f"{self.sub_policies} sub-policies of {self.operations_each} operations of {', '.join(self.operations)}"
-            raise SettingsError(f"policy: {policy}; must be {shape}")
+            shape = f"{self.sub_policies} sub-policies, drawn by {self.draw}, of {self.operations_each} operations each"
+            raise SettingsError(f"policy: {policy}; must be {shape}, which are of {', '.join(self.operations)}")
         return row
 
     def _policy(self, flat: Sequence[Operation]) -> Policy:

@@ -9,8 +9,9 @@ import numpy as np
 
 from augsearch.policy import Draw
 from augsearch.policy.ops import Floats
-from augsearch.search.blocks import Block, Blocks, Choice, Number, Params
+from augsearch.search.blocks import Block, Blocks, Choice, Params
 from augsearch.search.notation import read_blocks
+from augsearch.search.number import Number
 from augsearch.search.policy_block import PolicyBlock
 
 __all__ = ["Block", "Choice", "Number", "Params", "PolicyBlock", "Space", "policy_space", "read_space"]

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,10 +24,10 @@ import numpy as np
 from augsearch.errors import SearchError, SettingsError
 from augsearch.search import study_file
 from augsearch.search.bayesian import BayesianSearcher
+from augsearch.search.outcomes import Outcomes, Result
 from augsearch.search.random import RandomSearcher
 from augsearch.search.searcher import Trial
 from augsearch.search.space import PolicyBlock, Space, read_space
-from augsearch.search.space_searcher import SpaceSearcher
 
 Function = Callable[[dict[str, Any]], Any]
 """Takes the parameters of a trial, by name, and gives its value."""
@@ -38,40 +36,13 @@ Caught = type[Exception] | tuple[type[Exception], ...]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """A trial that is over."""
-
-    params: dict[str, Any]
-    value: float | None
-    """None: it failed."""
-    failure: str | None = None
-    """Why it failed."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """The best trial of a study, and all trials that are over, known points among them."""
-
-    best_params: dict[str, Any]
-    best_value: float
-    trials: tuple[Evaluation, ...]
-    exhausted: bool
-    """Whether every point of a finite space has been asked for."""
-
-    @property
-    def failures(self) -> tuple[Evaluation, ...]:
-        """The trials that failed."""
-        return tuple(trial for trial in self.trials if trial.value is None)
-
-
 def usual_acquisition(space: Space) -> str:
     """LCB for policies; EI for general spaces, where it did better on seeds that no benchmark reports (docs/search.md)."""
     return "LCB" if any(isinstance(block, PolicyBlock) for block in space.blocks) else "EI"
 
 
-class Study:
-    """A search over any space. The caller runs the trials, in any order and any number at a time.
+class Study(Outcomes):
+    """A search over any space, told by whoever runs the trials, in any order and however many at a time.
 
     Args:
         space: see the module.
@@ -104,67 +75,26 @@ class Study:
         _one_of("direction", direction, ("maximize", "minimize"))
         _one_of("method", method, ("tuun", "random"))
         _one_of("acq_func", acq_func, ("EI", "LCB", "PI", "TS"))
-        for name, number, lowest in (
-            ("seed", seed, 0),
-            ("n_initial_points", n_initial_points, 1),
-            ("kappa", kappa, 0),
-            ("xi", xi, 0),
-        ):
-            if not number >= lowest:
-                raise SettingsError(f"{name}: {number!r}; must be {lowest} or more")
-        self.direction = direction
-        self._settings: dict[str, Any] = {
-            "direction": direction,
-            "method": method,
-            "seed": int(seed),
+        _at_least(0, seed=seed)
+        _at_least(1, n_initial_points=n_initial_points)
+        _at_least(0.0, kappa=kappa, xi=xi)
+        tuun: dict[str, Any] = {
             "n_initial_points": int(n_initial_points),
             "acq_func": acq_func,
             "kappa": float(kappa),
             "xi": float(xi),
         }
-        self._searcher: SpaceSearcher = (
-            RandomSearcher(known, seed)
-            if method == "random"
-            else BayesianSearcher(known, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi)
-        )
-        self._over: dict[int, Evaluation] = {}
+        self._settings = {"direction": direction, "method": method, "seed": int(seed), **tuun}
+        searcher = RandomSearcher(known, seed) if method == "random" else BayesianSearcher(known, seed, **tuun)
+        super().__init__(searcher, direction)
 
     def ask(self, n: int = 1) -> list[Trial]:
         """Propose n trials to run; those without a value yet count as running.
 
         Fewer than n, in the end none, once every point of a finite space has been asked for (`exhausted`).
         """
+        _at_least(0, n=n)
         return self._searcher.ask(n)
-
-    def tell(self, trial: Trial | int, value: object, failure: str | None = None) -> None:
-        """Take a trial's value, any number; None or NaN: it failed, for the reason `failure`.
-
-        Raises:
-            SearchError: a trial that was never asked for or has been told, or a value that is no number.
-        """
-        i = trial.id if isinstance(trial, Trial) else trial
-        if not 0 <= i < len(self._searcher.trials):
-            raise SearchError(f"trial {i}: never asked for; {len(self._searcher.trials)} were")
-        if i in self._over:
-            raise SearchError(f"trial {i}: has been told already: {self._over[i].value}")
-        number = _number(value, f"trial {i}")
-        if number is None and failure is None:
-            failure = "no value" if value is None else f"its value was {value}"
-        self._over[i] = Evaluation(self._searcher.trials[i].params, number, failure)
-        self._searcher.tell(i, number if number is None or self.direction == "maximize" else -number)
-
-    def add(self, params: Mapping[str, Any], value: object, failure: str | None = None) -> Trial:
-        """Take a point that is known from elsewhere, as a trial that is over.
-
-        Raises:
-            SettingsError: parameters that this space cannot give.
-            SearchError: a value that is no number.
-        """
-        _number(value, "known point")
-        given = {name: each.item() if isinstance(each, np.generic) else each for name, each in params.items()}
-        trial = self._searcher.add(self._searcher.space.row(given), given)
-        self.tell(trial, value, failure)
-        return trial
 
     def optimize(self, f: Function, trials: int, *, batch: int = 1, catch: Caught = ArithmeticError) -> Result:
         """Run `trials` trials of f, first those that were asked for and have no value yet.
@@ -178,53 +108,13 @@ class Study:
         Raises:
             SearchError: no trial has a value.
         """
-        for name, number in (("trials", trials), ("batch", batch)):
-            if number < 1:
-                raise SettingsError(f"{name}: {number!r}; must be 1 or more")
+        _at_least(1, trials=trials, batch=batch)
         left = trials
         while left > 0 and (waiting := self.running[:left] or self.ask(min(batch, left))):
             for trial in waiting:
-                self._run(f, trial, catch)
+                _run(self, f, trial, catch)
             left -= len(waiting)
         return self.result
-
-    def _run(self, f: Function, trial: Trial, catch: Caught) -> None:
-        try:
-            value = f(copy.deepcopy(trial.params))  # f may take it apart
-        except Exception as error:
-            self.tell(trial, None, f"{type(error).__name__}: {error}")
-            if not isinstance(error, catch):
-                raise
-        else:
-            self.tell(trial, value)
-        if (failure := self._over[trial.id].failure) is not None:
-            _log.warning("trial %d failed: %s", trial.id, failure)
-
-    @property
-    def running(self) -> list[Trial]:
-        """Trials that were asked for and have no value yet."""
-        return [trial for trial in self._searcher.trials if trial.id not in self._over]
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every point of a finite space has been asked for."""
-        return self._searcher.exhausted
-
-    @property
-    def best(self) -> Trial:
-        """The trial with the best value. Raises SearchError while there is none."""
-        ids = self._searcher.finished()
-        if not ids:
-            reasons = [f"; the first: {over.failure}" for over in self._over.values()][:1]
-            raise SearchError(f"no trial has a value yet; {len(self._over)} were told as failed{''.join(reasons)}")
-        return self._searcher.trials[max(ids, key=lambda i: (self._searcher.told[i], -i))]
-
-    @property
-    def result(self) -> Result:
-        """The best trial and all that are over. Raises SearchError while none has a value."""
-        best = self._over[self.best.id]
-        assert best.value is not None
-        return Result(best.params, best.value, tuple(over for _, over in sorted(self._over.items())), self.exhausted)
 
     def save(self, path: str | Path) -> None:
         """Write the space, the settings and every trial as JSON; `load` goes on from there.
@@ -258,20 +148,31 @@ class Study:
         return study
 
 
+def _run(study: Study, f: Function, trial: Trial, catch: Caught) -> None:
+    """One trial of `Study.optimize`."""
+    try:
+        value = f(copy.deepcopy(trial.params))  # f may take it apart
+    except Exception as error:
+        evaluation = study.tell(trial, None, f"{type(error).__name__}: {error}")
+        if not isinstance(error, catch):
+            raise
+    else:
+        evaluation = study.tell(trial, value)
+    if evaluation.failure is not None:
+        _log.warning("trial %d failed: %s", trial.id, evaluation.failure)
+
+
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise SettingsError(f"{name}: {value!r}; must be {', '.join(allowed[:-1])} or {allowed[-1]}")
 
 
-def _number(value: Any, place: str) -> float | None:
-    """The value as a number, whichever library made it; None where it is None, NaN or infinite."""
-    if value is None:
-        return None
-    try:
-        number = float(value.item() if hasattr(value, "item") else value)
-    except (TypeError, ValueError):
-        raise SearchError(f"{place}: value {value!r}; must be a number, or None for a failed trial") from None
-    return number if math.isfinite(number) else None
+def _at_least(lowest: float, **numbers: Any) -> None:
+    """Raise SettingsError for a number below `lowest`, and, where that is a whole number, for one that is not."""
+    whole = isinstance(lowest, int)
+    for name, number in numbers.items():
+        if not isinstance(number, (int, np.integer) if whole else (int, float, np.number)) or not number >= lowest:
+            raise SettingsError(f"{name}: {number!r}; must be {'a whole number, ' if whole else ''}{lowest:g} or more")
 
 
 def minimize(
@@ -301,8 +202,10 @@ def minimize(
         Exception: whatever f raised and `catch` does not name, or an interruption; its `study` holds all trials so far.
     """
     study = Study(space, "minimize", method, seed, n_initial_points=n_initial_points, acq_func=acq_func, kappa=kappa, xi=xi)
-    for params, value in known:
-        study.add(params, value)
+    for point in known:
+        if not isinstance(point, Sequence) or len(point) != 2 or not isinstance(point[0], Mapping):
+            raise SearchError(f"known: {point!r}; must be (parameters, value)")
+        study.add(*point)
     try:
         return study.optimize(f, trials, batch=batch, catch=catch)
     except BaseException as error:

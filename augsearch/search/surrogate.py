@@ -82,9 +82,9 @@ class GaussianProcess:
 
 
 class Batch:
-    """Posterior over candidates while points are chosen one by one and fantasized.
+    """Posterior over candidates while points are chosen one after the other.
 
-    Fantasizing that a chosen point scores its posterior mean leaves every mean as it is and takes the point's
+    A chosen point is fantasized to score its posterior mean, which leaves every mean as it is and takes the point's
     share from every variance, so no refit is needed (Desautels, Krause, Burdick: GP-BUCB, JMLR 2014).
     """
 
@@ -93,7 +93,7 @@ class Batch:
         self._process = process
         self._x = x
         self._standard, self._variance, self._solved = process.posterior(x)
-        self._fantasized: list[tuple[Floats, float]] = []
+        self._fantasies: list[tuple[Floats, float]] = []
 
     def predict(self, _: object = None, return_std: bool = True) -> tuple[Floats, Floats]:
         """Posterior mean and standard deviation (M,), in the form that scikit-optimize's acquisition functions expect."""
@@ -101,17 +101,17 @@ class Batch:
         return process.offset + process.scale * self._standard, process.scale * np.sqrt(self._variance)
 
     def fantasize(self, index: int) -> None:
-        """Condition on candidate `index`, as if it scored its posterior mean."""
+        """Count candidate `index` as tried, with its posterior mean as the outcome."""
         covariance = self._covariance(np.array([index]))[0]
         total = float(self._variance[index] + self._process.amplitude * self._process.noise)
-        self._fantasized.append((covariance, total))
+        self._fantasies.append((covariance, total))
         self._variance = np.clip(self._variance - covariance**2 / total, 1e-12, None)
 
     def _covariance(self, index: NDArray[np.int64]) -> Floats:
         """Posterior covariance of some candidates with all, (K, M)."""
         process, some = self._process, self._x[index]
         covariance = process.amplitude * (process.correlation(some, self._x) - process.correlation(some) @ self._solved)
-        for column, total in self._fantasized:
+        for column, total in self._fantasies:
             covariance = covariance - np.outer(column[index], column / total)
         return covariance
 
