@@ -99,7 +99,7 @@ class BayesianSearcher(SpaceSearcher):
         return borrowed
 
     def _observed(self) -> tuple[Floats, Floats]:
-        """Every told trial with its loss, minus the score up to a power of two; a failed one counts as the worst seen."""
+        """Every trial that ended with its loss, minus the score up to a power of two; a failed one counts as the worst seen."""
         ids = sorted(self.told)
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)

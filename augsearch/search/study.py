@@ -42,7 +42,7 @@ def usual_acquisition(space: Space) -> str:
 
 
 class Study(Outcomes):
-    """A search over any space, told by whoever runs the trials, in any order and however many at a time.
+    """A search over any space. The caller runs the trials, in any order and any number at a time.
 
     Args:
         space: see the module.

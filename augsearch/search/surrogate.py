@@ -151,9 +151,7 @@ def _most_probable(x: Floats, z: Floats, sizes: Sequence[int]) -> tuple[Floats, 
     best = None
     for lengthscale, noise in ((centre - 1.5, 1e-3), (np.log(0.5), 1e-2)):
         start = np.r_[np.full(len(sizes), lengthscale), np.log(noise)]
-        fit = minimize(
-            _loss, start, (squared, z, centre), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
-        )
+        fit = minimize(_loss, start, (squared, z, centre), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
         if best is None or fit.fun < best.fun:
             best = fit
     assert best is not None
