@@ -93,7 +93,7 @@ def _import(options: argparse.Namespace) -> list[str]:
 
 
 def _options(options: argparse.Namespace) -> Options:
-    """What an import may need to know; refused where it does not apply."""
+    """The options of an import; one that does not apply to it is refused."""
     pba = {"epochs": options.epochs, "search_epochs": options.search_epochs, "trial": options.trial}
     given = {name: value for name, value in pba.items() if value is not None}
     if given and options.kind != "pba":

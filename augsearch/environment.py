@@ -1,4 +1,4 @@
-"""Where a result was made: the commit, the versions, the hardware, the device."""
+"""The environment of a result: the commit, the versions, the hardware, the device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGES = ("augsearch", "torch", "numpy", "scipy", "scikit-optimize")
 
 @dataclass(frozen=True)
 class Environment:
-    """What somebody needs, besides the settings and the data, to make a result again."""
+    """The environment in which a result was made: with the settings and the data, enough to make it again."""
 
     commit: str
     versions: str

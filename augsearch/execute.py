@@ -1,7 +1,6 @@
-"""Where jobs run, and what is known of them already.
+"""Running jobs, and looking up those whose outcomes are known.
 
-`Evaluator` puts the store in front of an executor, so that whoever asks for a job's outcome need not know whether it was
-computed yesterday.
+`Evaluator` puts the store in front of an executor: a job whose outcome is stored is not computed again.
 
     evaluator = Evaluator(store, SerialExecutor(Bench(workspace)))
     for done in evaluate([Work("first", (training,))], evaluator):
@@ -38,11 +37,11 @@ class Executor(Protocol):
 
     @property
     def free(self) -> int:
-        """How many more units of work would start at once."""
+        """Number of further units of work that would start at once."""
         ...
 
     def submit(self, work: Work) -> None:
-        """Have it run as soon as a worker is free."""
+        """Run the work as soon as a worker is free."""
         ...
 
     def completed(self) -> Iterator[tuple[Work, Outcomes | WorkerError]]:
@@ -59,12 +58,15 @@ class SerialExecutor:
 
     @property
     def free(self) -> int:
+        """Units of work that would start at once: 1, or 0 while one waits."""
         return 1 - len(self._waiting)
 
     def submit(self, work: Work) -> None:
+        """Put work at the end of the queue; it runs in `completed`."""
         self._waiting.append(work)
 
     def completed(self) -> Iterator[tuple[Work, Outcomes | WorkerError]]:
+        """Run the waiting work, one unit after the other, and give each with its outcomes."""
         while self._waiting:
             work = self._waiting[0]
             outcomes = run(work, self.bench)
@@ -73,7 +75,7 @@ class SerialExecutor:
 
 
 class Evaluator:
-    """An executor that does not compute what the store knows, and stores what it computes before anybody hears of it."""
+    """An executor with the store in front: known outcomes are not computed, new ones are stored before they are given."""
 
     def __init__(self, store: Store, executor: Executor) -> None:
         self.store = store
@@ -83,7 +85,7 @@ class Evaluator:
 
     @property
     def free(self) -> int:
-        """How many more units of work would start at once; none while known outcomes wait to be told."""
+        """Number of further units of work that would start at once; none while known outcomes wait to be given."""
         return 0 if self._ready else self.executor.free
 
     def known(self, work: Work) -> Outcomes | None:
@@ -100,7 +102,7 @@ class Evaluator:
         return outcome
 
     def submit(self, work: Work) -> None:
-        """Have the work's outcomes come out of `completed`: known ones first."""
+        """Queue work, whose outcomes `completed` gives: known ones first."""
         for key in work.keys:
             self._submitted[key] = work
         outcomes = self.known(work)
@@ -135,7 +137,7 @@ class Evaluator:
         self.store.put(list(zip(work.jobs, outcomes, strict=True)))
 
     def _restore_checkpoints(self, work: Work) -> None:
-        """Run again what the work goes on from, where its checkpoint is gone although its result is known."""
+        """Run again the trainings that the work continues, where a checkpoint is missing although the result is known."""
         for key in dict.fromkeys(job.continues for job in work.jobs):
             if key is None or self.store.file(key, "checkpoint").exists():
                 continue
@@ -147,7 +149,7 @@ class Evaluator:
 
 
 def evaluate(works: Iterable[Work], evaluator: Evaluator) -> Iterator[Done]:
-    """Known outcomes first, then the others as they end, each on the disk before anybody hears of it."""
+    """Evaluate works: known outcomes first, then the others as they end, each on the disk before it is given."""
     for work in works:
         evaluator.submit(work)
     yield from evaluator.completed()

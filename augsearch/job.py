@@ -1,4 +1,4 @@
-"""Jobs: values with a key, and what a worker is given to compute their outcomes.
+"""Jobs: values with a key, and what a worker needs to compute their outcomes.
 
 A job is a training, a run of a user's script, or the test of a trained network.
 """
@@ -19,7 +19,7 @@ Outcomes = tuple[Outcome, ...]
 
 @dataclass(frozen=True)
 class Bench:
-    """What a worker is given besides its job: it decides where and for how long, never what comes out."""
+    """What a worker gets besides its job: it decides where and how long the job runs, never its outcome."""
 
     workspace: Workspace
     device: str = "cpu"
@@ -42,12 +42,12 @@ class Job(Protocol):
 
     @property
     def required(self) -> str | None:
-        """The kind of file, such as "weights", that has to be there for the outcome to be known."""
+        """The kind of file, such as "weights", without which the outcome does not count as known."""
         ...
 
     @property
     def continues(self) -> str | None:
-        """The key of the job whose checkpoint this one goes on from."""
+        """The key of the job whose checkpoint this one continues; None: it begins at the beginning."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Job(Protocol):
 
     @classmethod
     def run(cls, jobs: Sequence[Self], bench: Bench) -> list[Outcome]:
-        """The outcome of each. A failure of the job is an outcome; one of the infrastructure is raised."""
+        """Compute the outcome of each. A failure of the job is an outcome; one of the infrastructure is raised."""
         ...
 
 
@@ -70,14 +70,15 @@ class Work:
     """Jobs of one kind that run together on one device, most often one."""
 
     name: str
-    """For people: in logs and Prefect's page."""
+    """Name for people, in logs and on Prefect's page."""
     jobs: tuple[Job, ...]
 
     @property
     def keys(self) -> tuple[str, ...]:
+        """The keys of the jobs, in their order."""
         return tuple(job.key for job in self.jobs)
 
 
 def run(work: Work, bench: Bench) -> Outcomes:
-    """The outcomes of the jobs, computed here."""
+    """Compute the outcomes of the jobs in this process."""
     return tuple(type(work.jobs[0]).run(work.jobs, bench))

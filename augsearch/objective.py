@@ -1,4 +1,4 @@
-"""What a proposal is worth: by this project's trainer, or by the user's own training script. Nothing else asks which."""
+"""Objectives: scores by this project's trainer or by a user's own training script. Only this module knows which it is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from augsearch.workspace import Workspace
 
 @dataclass(frozen=True)
 class Unit:
-    """How a score is printed."""
+    """The form in which a score is printed."""
 
     percent: bool
 
@@ -43,12 +43,12 @@ class Objective(Protocol):
 
     @property
     def measure(self) -> str:
-        """What the score is: accuracy, or another objective; "score" for a user's script."""
+        """Name of the score: accuracy or another metric; "score" for a user's script."""
         ...
 
     @property
     def unit(self) -> Unit:
-        """How a score is printed."""
+        """The form in which a score is printed."""
         ...
 
     def job(
@@ -58,7 +58,7 @@ class Objective(Protocol):
         ...
 
     def score(self, outcome: Outcome) -> float | None:
-        """What the searcher is told, higher is better; None for a failure."""
+        """The score of an outcome, higher is better; None for a failure."""
         ...
 
     def scores(self, result: Result) -> dict[str, float]:
@@ -81,15 +81,18 @@ class TrainerObjective:
 
     @property
     def name(self) -> str:
+        """The data set's name."""
         return self.info.name
 
     @property
     def measure(self) -> str:
+        """The metric that `search.objective` names."""
         return self.settings.search.objective
 
     def job(
         self, augmentation: Augmentation | None, settings: Mapping[str, Any], seed: int, *, keeps: str | None = None
     ) -> Training:
+        """The training of the settings' network, with searched settings in place of theirs."""
         changed = override(self.settings, settings) if settings else self.settings
         return Training(
             data=self.info.fingerprint,
@@ -103,12 +106,15 @@ class TrainerObjective:
         )
 
     def score(self, outcome: Outcome) -> float | None:
+        """The metric after the last epoch, in [0, 1]; None for a failure."""
         return _score(outcome, self.measure)
 
     def scores(self, result: Result) -> dict[str, float]:
+        """Every metric after the last epoch, in [0, 1], by name."""
         return _scores(result)
 
     def works(self, trials: Sequence[Trial], name: str) -> list[tuple[list[Trial], Work]]:
+        """One training for each trial."""
         return [([t], Work(f"{name} {t.id}", (self.job(t.policy, t.settings, t.seed),))) for t in trials]
 
 
@@ -127,10 +133,12 @@ class PopulationObjective:
 
     @property
     def name(self) -> str:
+        """The data set's name."""
         return self.info.name
 
     @property
     def measure(self) -> str:
+        """The metric that `search.objective` names."""
         return self.settings.search.objective
 
     def job(
@@ -154,13 +162,15 @@ class PopulationObjective:
         )
 
     def score(self, outcome: Outcome) -> float | None:
+        """The metric at the end of the round, in [0, 1]; None for a failure."""
         return _score(outcome, self.measure)
 
     def scores(self, result: Result) -> dict[str, float]:
+        """Every metric at the end of the round, in [0, 1], by name."""
         return _scores(result)
 
     def works(self, trials: Sequence[Trial], name: str) -> list[tuple[list[Trial], Work]]:
-        """Neighbours are computed as one network, `members_per_model` of them, whatever workers there are."""
+        """One unit of work for `members_per_model` neighbours, computed as one network, whatever the number of workers."""
         size = self.settings.search.pba.members_per_model
         works = []
         for group in (list(trials[i : i + size]) for i in range(0, len(trials), size)):
@@ -178,7 +188,7 @@ class PopulationObjective:
 
 @dataclass(frozen=True)
 class ScriptObjective:
-    """Runs the user's own training script, which says its score itself."""
+    """Runs the user's own training script, which reports its score."""
 
     settings: Settings
     platform: str
@@ -187,24 +197,29 @@ class ScriptObjective:
 
     @property
     def name(self) -> str:
+        """The function's module, or the script's file."""
         return command.name(self.settings.search.objective)
 
     def job(
         self, augmentation: Augmentation | None, settings: Mapping[str, Any], seed: int, *, keeps: str | None = None
     ) -> ScriptRun:
+        """One run of the script. Raises SettingsError for a schedule or a chain."""
         if not isinstance(augmentation, Policy | None):
             raise SettingsError("retrain.arms: your own script is given a single policy; this arm is a schedule or a chain")
         params = json.dumps(dict(settings))
         return ScriptRun(self.settings.search.objective, params, augmentation, seed, self.platform)
 
     def score(self, outcome: Outcome) -> float | None:
+        """The number that the script reported; None for a failure."""
         return outcome.score if isinstance(outcome, Result) else None
 
     def scores(self, result: Result) -> dict[str, float]:
+        """The number that the script reported, by its name `score`."""
         assert result.score is not None  # a run without one is a failure
         return {self.measure: result.score}
 
     def works(self, trials: Sequence[Trial], name: str) -> list[tuple[list[Trial], Work]]:
+        """One run of the script for each trial."""
         return [([t], Work(f"{name} {t.id}", (self.job(t.policy, t.settings, t.seed),))) for t in trials]
 
 

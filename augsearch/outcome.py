@@ -1,4 +1,4 @@
-"""What becomes of a training: a result with where it was made, or a failure with its kind."""
+"""Outcomes of a training: a result with its environment, or a failure with its kind."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Result:
     """A training that ended well."""
 
     curve: tuple[tuple[int, float], ...]
-    """(epochs trained, validation accuracy) of each evaluation; for a user's script (its n-th report, what it reported)."""
+    """(epochs trained, validation accuracy) of each evaluation; for a user's script (number of the report, reported score)."""
     seconds: float
     started: float
     """Unix time."""
     environment: Environment
     recall: tuple[float, ...] = ()
-    """The part of each class's validation images that is recognised after the last epoch; empty for a user's script."""
+    """The fraction of each class's validation images that is recognised after the last epoch; empty for a user's script."""
     epochs: int = 0
     """Epochs trained here; the reports of a user's script."""
     score: float | None = None
-    """The number that a user's script gave; None for this project's own trainer, whose objective makes one."""
+    """The score that a user's script reported; None for this project's own trainer, whose objective makes one."""
 
     def data(self) -> dict[str, Any]:
         """The same as plain JSON data."""
@@ -42,7 +42,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Failure:
-    """A training that did not end well, through its own doing. A lost worker or a full disk is none."""
+    """A training that failed by its own fault. A lost worker or a full disk is no failure."""
 
     kind: FailureKind
     message: str

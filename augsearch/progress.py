@@ -1,4 +1,4 @@
-"""What a person sees while it runs: a line for each training that ends, with the best so far and the time left.
+"""Progress for people: a line for each training that ends, with the best so far and the time left.
 
 It logs to whatever logger it is given: Prefect's in a flow, any other in a script.
 """
@@ -43,10 +43,12 @@ class SearchProgress:
         self._done = 0
 
     def begin(self, method: str, searcher: Searcher, trials: int) -> None:
+        """Start the clock."""
         self._method, self._searcher, self._trials = method, searcher, trials
         self._clock = _Clock()
 
     def ended(self, ended: Ended) -> None:
+        """Log the trial, or the whole round of a population; stored trials in one line together."""
         self._done += 1
         if ended.score is not None:
             self._scores[ended.trial.id] = ended.score
@@ -81,7 +83,7 @@ class SearchProgress:
         return f"best {self._unit.show(max(scores))}, mean {self._unit.show(sum(scores) / len(scores))}{failed}"
 
     def confirmed(self, trial: int, repeat: int, outcome: Outcome) -> None:
-        pass
+        """Log nothing: the choice follows soon."""
 
     def chosen(self, outcome: SearchOutcome) -> None:
         """Log the choice, and whether the space was used up before the budget."""

@@ -1,4 +1,4 @@
-"""What every section of the settings shares: frozen, strict, unknown keys refused."""
+"""The base of every section of the settings: frozen, strict, unknown keys refused."""
 
 from __future__ import annotations
 

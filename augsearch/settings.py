@@ -31,10 +31,10 @@ _DEVICE = re.compile(r"cpu|mps|(?:cuda|xpu)(?::\d+)?")
 
 
 class WorkerSettings(Section):
-    """Where trainings run. With `search.mode: batch`, on devices of one kind, it changes no result: DVC does not watch it."""
+    """Devices for trainings. With `search.mode: batch`, on devices of one kind, it changes no result: DVC does not watch it."""
 
     devices: Annotated[tuple[str, ...] | None, FromList] = None
-    """Such as [cuda:0, cuda:1] or [cpu]; null: every GPU, or else the CPU."""
+    """Devices, such as [cuda:0, cuda:1] or [cpu]; null: every GPU, or else the CPU."""
     per_device: int | None = Field(None, ge=1)
     """Trainings at a time on one device; null: 1 on a GPU, one for each core on the CPU."""
 
@@ -55,7 +55,7 @@ class Settings(Section):
     """All of params.yaml."""
 
     seed: int = Field(0, ge=0)
-    """Everything that is drawn follows from it."""
+    """Seed of everything that is drawn."""
     expert_policy: str | None = None
     """A policy file to use as the expert policy (ETP) instead of the data set's own; DVC watches the folder policies/."""
     dataset: DatasetSettings = DatasetSettings(name="digits")
@@ -75,7 +75,7 @@ class Settings(Section):
 
     @property
     def population_train(self) -> TrainSettings:
-        """How a population's members are trained."""
+        """The recipe of a population's members."""
         return self.search.pba.trained(self.train)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Every outcome under its key, on the disk before it counts: what survives kill -9.
+"""The store: every outcome under its key, on the disk before it counts, so that it survives kill -9.
 
     with Store.open(workspace.store) as store:
         store.get(job)                  # its outcome, or None
@@ -45,7 +45,7 @@ class Store:
     @classmethod
     @contextmanager
     def open(cls, folder: Path) -> Iterator[Store]:
-        """The store of a workspace, begun if there is none; nobody else can open it meanwhile.
+        """The store of a workspace, begun if there is none; no other process can open it meanwhile.
 
         Raises:
             StoreError: another process has it open, or its file cannot be read.
@@ -68,7 +68,7 @@ class Store:
                 connection.close()
 
     def get(self, job: Job) -> Outcome | None:
-        """What became of the job; None if that is not known."""
+        """The job's outcome; None if it is not known."""
         with _errors(self.folder):
             row = self._connection.execute("SELECT failed, outcome FROM outcomes WHERE key = ?", (job.key,)).fetchone()
         if row is None:
@@ -89,11 +89,11 @@ class Store:
             )
 
     def __len__(self) -> int:
-        """How many outcomes there are."""
+        """Number of outcomes."""
         return int(self._connection.execute("SELECT COUNT(*) FROM outcomes").fetchone()[0])
 
     def file(self, key: str, kind: str) -> Path:
-        """Where the weights or the checkpoint of a job lie."""
+        """The path of a job's weights or checkpoint."""
         return file_of(self.folder / "files", key, kind)
 
     def forget(self, key: str, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Inside one's own training script: what the search asks of this training, and how the search is told.
+"""Inside one's own training script: what the search asks of this training, and how to report its score.
 
     from augsearch import trial
 
@@ -10,8 +10,8 @@
     trial.finish(accuracy)
 
 A search starts the script with the file that describes the trial named in AUGSEARCH_TRIAL. Without one, as when the
-script is run by hand, there are no params and no policy, and what is reported goes nowhere: the script stays what
-it was. Nothing heavy is imported before `policy` or `transform` is asked for.
+script is run by hand, there are no params and no policy, and reports are ignored: the script works as
+before. Nothing heavy is imported before `policy` or `transform` is asked for.
 
 `python -m augsearch.trial my_module:train` is how a search calls a function: it gets the `RunningTrial`, and what it
 returns is the score.
@@ -43,10 +43,10 @@ class RunningTrial:
     """One training that a search asks for."""
 
     params: dict[str, Any] = field(default_factory=dict)
-    """By the names of `search.space`; empty for the script's own defaults."""
+    """Values by the names of `search.space`; empty for the script's own defaults."""
     seed: int = 0
     device: str = "cpu"
-    """Such as cpu or cuda:0. A search shows a trial no GPU but its own."""
+    """Device to train on, such as cpu or cuda:0. A trial sees only its own GPU."""
     _policy: Mapping[str, Any] | None = None
     _scores: Path | None = None
 
@@ -57,9 +57,9 @@ class RunningTrial:
             return None
         from augsearch.policy import Policy, from_dict
 
-        found = from_dict(self._policy)
-        assert isinstance(found, Policy)  # what `describe` wrote
-        return found
+        policy = from_dict(self._policy)
+        assert isinstance(policy, Policy)  # what `describe` wrote
+        return policy
 
     def transform(self) -> Transform:
         """The policy as a transform of one image, Pillow's or uint8 (C, H, W); without a policy, no change."""
@@ -68,7 +68,7 @@ class RunningTrial:
         return Transform(self.policy, seed=self.seed)
 
     def report(self, epoch: int, score: float) -> None:
-        """Tell the score after an epoch, higher is better.
+        """Report the score after an epoch, higher is better.
 
         Raises:
             ValueError: the score is NaN or infinite.
@@ -76,7 +76,7 @@ class RunningTrial:
         self._tell({"epoch": int(epoch), "score": _finite(score, f"epoch {epoch}")})
 
     def finish(self, score: float) -> None:
-        """Tell the trial's score, higher is better.
+        """Report the trial's score, higher is better.
 
         Raises:
             ValueError: the score is NaN or infinite.
@@ -101,7 +101,7 @@ def _finite(score: Any, which: str) -> float:
 
 
 def describe(file: Path, params: Mapping[str, Any], policy: Mapping[str, Any] | None, seed: int, device: str) -> Path:
-    """Write the file that a script's process reads; gives the path of the file where its scores will come."""
+    """Write the file that a script's process reads; return the path of the file for its scores."""
     scores = _scores_of(file)
     scores.unlink(missing_ok=True)
     file.write_text(json.dumps({"params": dict(params), "policy": policy, "seed": seed, "device": device}, indent=1) + "\n")
@@ -124,8 +124,8 @@ def current() -> RunningTrial:
         return RunningTrial(device=_own_device())
     file = Path(name)
     try:
-        told = json.loads(file.read_text())
-        return RunningTrial(told["params"], told["seed"], told["device"], told["policy"], _scores_of(file))
+        asked = json.loads(file.read_text())
+        return RunningTrial(asked["params"], asked["seed"], asked["device"], asked["policy"], _scores_of(file))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SearchError(f"{VARIABLE}: {name!r}: not the file of a trial ({type(error).__name__}: {error})") from None
 
@@ -137,7 +137,7 @@ def _own_device() -> str:
 
 
 def params() -> dict[str, Any]:
-    """What the search chose, by the names of `search.space`; empty for the script's own defaults."""
+    """The values that the search chose, by the names of `search.space`; empty for the script's own defaults."""
     return dict(current().params)
 
 
@@ -152,22 +152,22 @@ def transform() -> Transform:
 
 
 def seed() -> int:
-    """Of this training: the search trains its best trials again on other seeds."""
+    """The seed of this training: the search trains its best trials again on other seeds."""
     return current().seed
 
 
 def device() -> str:
-    """Where to train, such as cpu or cuda:0."""
+    """The device to train on, such as cpu or cuda:0."""
     return current().device
 
 
 def report(epoch: int, score: float) -> None:
-    """Tell the score after an epoch, higher is better; a ValueError if it is not finite."""
+    """Report the score after an epoch, higher is better; a ValueError if it is not finite."""
     current().report(epoch, score)
 
 
 def finish(score: float) -> None:
-    """Tell the trial's score, higher is better; a ValueError if it is not finite."""
+    """Report the trial's score, higher is better; a ValueError if it is not finite."""
     current().finish(score)
 
 

@@ -1,4 +1,4 @@
-"""Where everything lies: one folder with params.yaml, the data, what was made of them, and the store."""
+"""Paths: one folder with params.yaml, the data, what was made of them, and the store."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Workspace:
 
     @property
     def info(self) -> Path:
-        """What the prepared data set is."""
+        """The prepared data set's description, a `DatasetInfo`."""
         return self.data / "dataset.json"
 
     @property
     def policies(self) -> Path:
-        """Policies that searches found, METHOD.json."""
+        """Policies that the searches chose, METHOD.json."""
         return self.root / "models/policies"
 
     @property
     def found_settings(self) -> Path:
-        """Settings that searches found, by method."""
+        """Settings that the searches chose, by method."""
         return self.root / "models/settings.json"
 
     @property
@@ -60,7 +60,7 @@ class Workspace:
 
     @property
     def arms(self) -> Path:
-        """What each arm applies, as policy files."""
+        """The augmentation of each arm, as policy files."""
         return self.root / "models/arms"
 
     @property
@@ -75,5 +75,5 @@ class Workspace:
 
     @property
     def logs(self) -> Path:
-        """What users' scripts print."""
+        """The output of users' scripts."""
         return self.store / "logs"

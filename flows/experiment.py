@@ -1,7 +1,7 @@
 """Several settings, one table: the four stages for each case of an experiment, each in a folder of its own.
 
 `python -m flows experiment experiments/NAME.yaml` works in experiments/runs/NAME/: a folder for each case, laid out like the
-checkout, and the joined table. Run again, it goes on where it was: what a case finished is in its journals.
+checkout, and the joined table. Run again, it goes on where it was: what a case finished is in its store.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from augsearch.evidence.joining import join
-
 from augsearch.errors import SearchError
 from augsearch.evidence.experiments import Case, load_experiment
+from augsearch.evidence.joining import join
 from augsearch.files import write_text
 from flows import STAGES
 

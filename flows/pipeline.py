@@ -1,4 +1,4 @@
-"""The four stages as one flow: what a deployment runs. DVC is told afterwards what they made."""
+"""The four stages as one flow: what a deployment runs. Their outputs are recorded in DVC at the end."""
 
 from prefect import flow
 

@@ -1,4 +1,4 @@
-"""How errors for people pass through Prefect: one line, no traceback in the log."""
+"""Errors for people in Prefect: one line, no traceback in the log."""
 
 import logging
 from collections.abc import Callable

@@ -67,13 +67,16 @@ class PrefectExecutor:
 
     @property
     def free(self) -> int:
+        """Units of work that would start at once: free workers, less the units that wait."""
         return max(len(self._free) - len(self._waiting), 0)
 
     def submit(self, work: Work) -> None:
+        """Start work on a free worker, or let it wait for one."""
         self._waiting.append(work)
         self._start()
 
     def completed(self) -> Iterator[tuple[Work, Outcomes | WorkerError]]:
+        """Each unit with its outcomes as it ends, or with a WorkerError; after one, no waiting unit is started."""
         while self._running:
             future = next(iter(as_completed(list(self._running))))
             work, device = self._running.pop(future)

@@ -1,4 +1,4 @@
-"""What every stage begins with: checked settings, and the workspace."""
+"""The inputs of every stage: checked settings, and the workspace."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Who watches a stage: the log, and MLflow."""
+"""Observers of a stage: the log and MLflow."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 
-from augsearch.evidence.tabulation import Published
 from prefect import get_run_logger
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
+from augsearch.evidence.tabulation import Published
 from tasks.stage import Stage
 from tasks.tracking import track_table
 
@@ -16,8 +16,8 @@ def show_table(published: Published, stage: Stage) -> None:
     """Artifacts in Prefect, and a run in MLflow with every file of reports/."""
     page = stage.workspace.reports / "index.html"
     create_table_artifact(key="results", table=published.summary, description="Score of each arm")
-    said = "\n".join(f"- {point}" for point in published.points)
-    create_markdown_artifact(f"{published.lead}\n\n{published.table}\n\n{said}\n", key="report", description=str(page))
+    points = "\n".join(f"- {point}" for point in published.points)
+    create_markdown_artifact(f"{published.lead}\n\n{published.table}\n\n{points}\n", key="report", description=str(page))
     for file in published.files:
         if file.parent.name == "figures":
             kind = "svg+xml" if file.suffix == ".svg" else "png"

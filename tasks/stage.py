@@ -1,4 +1,4 @@
-"""What every stage of the pipeline has: checked settings, the workspace, and for trainings the store and the workers."""
+"""The resources of a stage of the pipeline: checked settings, the workspace, and for trainings the store and the workers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stage:
 
     @property
     def objective(self) -> Objective:
-        """How trainings are evaluated here."""
+        """The objective that evaluates trainings here."""
         return objective_of(self.settings, self.workspace, self.evaluator.executor.bench.device.partition(":")[0])
 
 

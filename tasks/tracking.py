@@ -182,9 +182,11 @@ class MlflowSearch:
         return examples(self._workspace)
 
     def begin(self, method: str, searcher: Searcher, trials: int) -> None:
+        """Remember the searcher and the budget."""
         self._searcher, self._trials = searcher, trials
 
     def ended(self, ended: Ended) -> None:
+        """Log the trial as a child run, unless it is logged already; for a population, the round's best and mean score."""
         if self._searcher.rounds():
             self._member_ended(ended)
         elif str(ended.trial.id) not in self.tracker.logged:
@@ -201,9 +203,10 @@ class MlflowSearch:
             self._round = []
 
     def confirmed(self, trial: int, repeat: int, outcome: Outcome) -> None:
-        pass
+        """Log nothing: `chosen` logs the mean of the confirmations."""
 
     def chosen(self, outcome: SearchOutcome) -> None:
+        """Log the choice, the confirmed scores and the policy, and finish the run."""
         measure = self._objective.measure
         if self._searcher.rounds():
             self._track_population(outcome)

@@ -1,4 +1,4 @@
-"""DVC is told what a deployment made, so that `dvc status` is clean and `dvc repro` has nothing to do."""
+"""Recording in DVC what a deployment made, so that `dvc status` is clean and `dvc repro` has nothing to do."""
 
 import subprocess
 import sys

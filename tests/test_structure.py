@@ -1,6 +1,7 @@
 """The design, held against the code: who imports whom, and what DVC's stages depend on."""
 
 import ast
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -71,12 +72,23 @@ def test_a_stage_depends_on_the_code_that_decides_its_outputs(stage: str) -> Non
 
 
 def test_classes_are_short() -> None:
+    """Docstrings aside."""
     long = {}
     for file in FILES:
         for node in ast.walk(ast.parse((ROOT / file).read_text())):
-            if isinstance(node, ast.ClassDef) and (lines := (node.end_lineno or 0) - node.lineno + 1) > 120:
+            if isinstance(node, ast.ClassDef) and (lines := _lines(node) - sum(map(_lines, _strings(node)))) > 120:
                 long[f"{file}:{node.name}"] = lines
     assert long == {}
+
+
+def _lines(node: ast.stmt) -> int:
+    return (node.end_lineno or 0) - node.lineno + 1
+
+
+def _strings(of: ast.ClassDef) -> list[ast.Expr]:
+    """The docstrings of a class, its methods and its attributes."""
+    expressions = [node for node in ast.walk(of) if isinstance(node, ast.Expr)]
+    return [e for e in expressions if isinstance(e.value, ast.Constant) and isinstance(e.value.value, str)]
 
 
 @pytest.mark.parametrize("flow", [*STAGES, "pipeline"])
@@ -100,3 +112,26 @@ def _modules(file: str) -> list[str]:
     nodes = list(ast.walk(ast.parse((ROOT / file).read_text())))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     return names + [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    """And no docstring begins with "Of"."""
+    faults = [f"{file}:{line} {name}" for file in FILES for line, name, text in _docstrings(file) if _unfit(text)]
+    assert faults == []
+
+
+def _unfit(docstring: str | None) -> bool:
+    return docstring is None or docstring.startswith("Of ") or "\nOf " in docstring
+
+
+def _docstrings(file: str) -> Iterator[tuple[int, str, str | None]]:
+    """Line, name and docstring of every public class, function and method; a property's setter shares its getter's."""
+    waiting: list[ast.AST] = [ast.parse((ROOT / file).read_text())]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                setter = any(isinstance(d, ast.Attribute) and d.attr == "setter" for d in node.decorator_list)
+                if not setter:
+                    yield node.lineno, node.name, ast.get_docstring(node)
+                if isinstance(node, ast.ClassDef):
+                    waiting.append(node)

@@ -83,7 +83,7 @@ def read_folder(settings: DatasetSettings, folder: Path) -> Raw:
     """Read the pictures of `settings.folder` in `folder`.
 
     Raises:
-        DataError: no such folder, a layout that cannot be told, classes that differ between splits, sizes that differ while
+        DataError: no such folder, an ambiguous layout, classes that differ between splits, sizes that differ while
             none is set, pixel values of several kinds, or files that cannot be used while `bad_files` is "refuse": all of
             them in the one line.
     """

@@ -1,4 +1,4 @@
-"""What a prepared data set is, and the checks that it must pass."""
+"""Descriptions of prepared data sets, and the checks that they must pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from augsearch.errors import DataError
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a prepared data set is, for people and for everything that has to know without opening it."""
+    """The description of a prepared data set, so that nobody has to open its arrays."""
 
     name: str
     source: str
@@ -32,7 +32,7 @@ class DatasetInfo:
     fingerprint: str
     """SHA-256 over all splits' images and labels."""
     notes: tuple[str, ...] = ()
-    """What people should know: files skipped, the same picture in two splits, pixel values that were scaled."""
+    """Notes for people: files skipped, the same picture in two splits, pixel values that were scaled."""
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{sum(counts)} {split}" for split, counts in self.counts.items())

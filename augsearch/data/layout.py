@@ -67,7 +67,7 @@ def find_layout(root: Path, layout: str, *, nested: bool) -> Layout:
         nested: folders inside the class folders are expected.
 
     Raises:
-        DataError: neither splits of class folders nor class folders, or it cannot be told which.
+        DataError: neither splits of class folders nor class folders, or it is ambiguous which.
     """
     folders = subfolders(root)
     if layout == "classes":

@@ -41,7 +41,7 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture is, known without decoding it."""
+    """Properties of a picture, read without decoding it."""
 
     size: tuple[int, int]
     """Height and width, as it is shown (after the EXIF turn)."""

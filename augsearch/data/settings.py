@@ -35,7 +35,7 @@ class DatasetSettings(Section):
     size: tuple[int, int] | None = None
     """Height and width in pixels (one number: both) that images are resized to; null: as they are."""
     fit: Literal["crop", "stretch"] = "crop"
-    """How an image of other proportions is resized: its centre, or all of it squeezed."""
+    """Resizing of an image with other proportions: its center, or all of it squeezed."""
     grayscale: bool | None = None
     """Channels of a folder's pictures: one (true), three (false); null: one where every picture is gray."""
     depth: Literal["refuse", "bits", "range"] = "refuse"

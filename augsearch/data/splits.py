@@ -50,14 +50,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a source gives: train, and val and test where it has them; the names of its classes; where it is from."""
+    """The data of a source: train, and val and test where it has them; the names of its classes; where it is from."""
 
     splits: dict[str, Split]
     """Images may be of any type of number here; `augsearch.data.depth` makes them uint8."""
     classes: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = ()
-    """What people should know about it, one line each."""
+    """Notes for people, one line each."""
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Names of a split's images, for messages; none: their indices."""
     groups: dict[str, NDArray[np.str_]] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""What the searches found, trained on fresh seeds, compared, and written down."""
+"""Evidence: the searches' choices, trained on fresh seeds, compared and reported."""

@@ -43,17 +43,17 @@ PUBLISHED = Path(__file__).parent.parent / "policy" / "published"
 """Schedules that came with papers, as policy files; their README says from where."""
 
 
-def _last(found: Schedule, rng: np.random.Generator) -> Augmentation:
-    return found.segments[-1].policy
+def _last(schedule: Schedule, rng: np.random.Generator) -> Augmentation:
+    return schedule.segments[-1].policy
 
 
-def _shuffled(found: Schedule, rng: np.random.Generator) -> Augmentation:
-    policies = [segment.policy for segment in found.segments]
+def _shuffled(schedule: Schedule, rng: np.random.Generator) -> Augmentation:
+    policies = [segment.policy for segment in schedule.segments]
     order = rng.permutation(len(policies))
-    return Schedule(tuple(Segment(s.epochs, policies[k]) for s, k in zip(found.segments, order, strict=True)))
+    return Schedule(tuple(Segment(s.epochs, policies[k]) for s, k in zip(schedule.segments, order, strict=True)))
 
 
-def _at_random(found: Schedule, rng: np.random.Generator) -> Augmentation:
+def _at_random(schedule: Schedule, rng: np.random.Generator) -> Augmentation:
     """The same operations and lengths, all levels drawn uniformly."""
 
     def drawn(policy: Policy) -> Policy:
@@ -61,7 +61,7 @@ def _at_random(found: Schedule, rng: np.random.Generator) -> Augmentation:
         entries = zip((s.operations[0].name for s in policy.sub_policies), levels, strict=True)
         return replace(policy, sub_policies=tuple(SubPolicy((Operation(name, *level),)) for name, level in entries))
 
-    return Schedule(tuple(Segment(segment.epochs, drawn(segment.policy)) for segment in found.segments))
+    return Schedule(tuple(Segment(segment.epochs, drawn(segment.policy)) for segment in schedule.segments))
 
 
 ABLATIONS: dict[str, Callable[[Schedule, np.random.Generator], Augmentation]] = {
@@ -69,7 +69,7 @@ ABLATIONS: dict[str, Callable[[Schedule, np.random.Generator], Augmentation]] = 
     "pba:shuffled": _shuffled,
     "pba:random": _at_random,
 }
-"""What of a found schedule it is that helps (Ho et al., section 4.3): its last policy held, its order shuffled, chance."""
+"""Ablations of a searched schedule (Ho et al., section 4.3): its last policy held, its order shuffled, random levels."""
 
 _RANDAUGMENT = re.compile(r"randaugment(?:-(\d+)-(\d+))?")
 _AUTOAUGMENT = {"cifar10": "cifar10", "cifar100": "cifar10", "svhn": "svhn", "svhn_extra": "svhn"}
@@ -77,7 +77,7 @@ _AUTOAUGMENT = {"cifar10": "cifar10", "cifar100": "cifar10", "svhn": "svhn", "sv
 
 
 def label(arm: str) -> str:
-    """As the table prints it: "tuun+etp" is "Tuun + ETP", a file is its stem."""
+    """The name that the table prints: "tuun+etp" is "Tuun + ETP", a file is its stem."""
     return " + ".join(_label(part) for part in split(arm))
 
 
@@ -95,7 +95,7 @@ def file_name(arm: str) -> str:
 
 
 def check(arm: str, methods: Sequence[str]) -> None:
-    """Raises SettingsError, one line, for what is no arm; `methods` are the searches that there are."""
+    """Raise SettingsError, one line, unless this is an arm; methods: names of the searches."""
     parts = split(arm)
     if len(set(parts)) < len(parts):
         raise SettingsError(f"{arm!r}; must not name a part twice")
@@ -125,10 +125,10 @@ def _published() -> list[str]:
 
 
 def fixed(part: str, dataset: str | None, sides: tuple[int, int], root: Path = Path()) -> Augmentation:
-    """What a part applies that needs no search: autoaugment, randaugment-N-M, trivialaugment, published:NAME or file:PATH.
+    """The augmentation of a fixed name: autoaugment, randaugment-N-M, trivialaugment, published:NAME or file:PATH.
 
     Args:
-        sides: the images' height and width; some translations are parts of them.
+        sides: the images' height and width; some translations are fractions of them.
         root: where a relative file lies.
 
     Raises:
@@ -181,7 +181,7 @@ def expert_policy(dataset: str | None, file: Path | None) -> Policy:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the parts of arms come from."""
+    """The sources of arms: searches, files and the expert policy."""
 
     workspace: Workspace
     settings: Settings
@@ -200,7 +200,7 @@ class Sources:
         return {name: value for part in split(arm) for name, value in searched.get(part, {}).items()}
 
     def augmentation_of(self, arm: str) -> Augmentation | None:
-        """What an arm applies; the expert policy comes first, whatever the order in the arm's name."""
+        """The augmentation of an arm; the expert policy comes first, whatever the order in the arm's name."""
         names = () if arm == "none" else sorted(split(arm), key=lambda name: name != "etp")
         augmentations = [augmentation for name in names if (augmentation := self._part(name)) is not None]
         return joined(part for a in augmentations for part in (a.parts if isinstance(a, Chain) else (a,)))

@@ -1,4 +1,4 @@
-"""What a tracker keeps of each training: its parameters, scores, curve and policy, ready to be logged anywhere."""
+"""Entries for a tracker, one for each training: its parameters, scores, curve and policy, ready to be logged anywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Entry:
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """{file: JSON data}"""
     image: Image.Image | None = None
-    """What the policy does to images."""
+    """The policy on images."""
 
 
 def trial_entry(ended: Ended, objective: Objective, method: str, operations: Sequence[str], images: Images) -> Entry:

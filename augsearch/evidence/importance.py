@@ -20,7 +20,7 @@ _FEWEST = 3  # trials on each side; the interval of fewer says nothing
 
 @dataclass(frozen=True)
 class Effect:
-    """How much higher trials that use an operation score than those that do not, with its interval."""
+    """The effect of an operation: the mean score of trials that use it, less that of the others, with its interval."""
 
     operation: str
     difference: float

@@ -1,4 +1,4 @@
-"""Where a table comes from: the environments in which its models were trained, and the data."""
+"""Provenance of a table: the environments in which its models were trained, and the data."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def matrix(axes: Axes, shares: Floats, classes: Sequence[str]) -> None:
-    """A confusion matrix: row i, column j holds which part of class i was taken for class j.
+    """A confusion matrix: row i, column j is the fraction of class i that was predicted as class j.
 
     shares: (K, K) in [0, 1], NaN in the row of a class without images. Names and numbers are left out where they would
     not be legible: beyond 25 and beyond 12 classes.

@@ -50,7 +50,7 @@ class Model:
 
 
 def arm_policies(settings: Settings, workspace: Workspace) -> dict[str, Augmentation | None]:
-    """What each arm of the table applies."""
+    """The augmentation of each arm of the table."""
     sides = (0, 0)
     if not settings.search.own_script:
         info = load_info(workspace.info)
@@ -120,7 +120,7 @@ def _write(
 
 
 def weights_file(workspace: Workspace, key: str) -> Path:
-    """Where the weights of a model of the table lie."""
+    """The path of the weights of a model of the table."""
     return workspace.weights / f"{key}.pt"
 
 

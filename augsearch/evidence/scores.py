@@ -25,10 +25,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Unit:
-    """What the table's scores are, and how people read them."""
+    """The unit of the table's scores, and how they are printed."""
 
     split: str
-    """Where they are measured; the columns are called test_accuracy or val_score."""
+    """The split that they are measured on; the columns are called test_accuracy or val_score."""
     factor: float
     """Tables and figures hold so many times the score."""
     sign: str

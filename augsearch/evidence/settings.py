@@ -15,10 +15,10 @@ def split(arm: str) -> list[str]:
 
 
 class RetrainSettings(Section):
-    """What the final table compares."""
+    """The final trainings: which arms the table compares."""
 
     seeds: int = Field(10, ge=2)
-    """How many times each arm is trained, each on a seed that no search has used."""
+    """Number of trainings of each arm, each on a seed that no search has used."""
     arms: Names = ("none", "etp", "random", "tuun", "tuun+etp")
     """Each a name or several joined by +, the expert policy first: see `augsearch.evidence.arms`."""
 
@@ -31,7 +31,7 @@ class RetrainSettings(Section):
 
 
 class TableSettings(Section):
-    """How the table judges differences."""
+    """The statistics of the table."""
 
     confidence: float = Field(0.95, gt=0, lt=1)
     """The intervals' confidence; a difference counts as found below its complement, after Holm's correction."""

@@ -54,12 +54,12 @@ class Tables:
 
 
 def unit_of(settings: Settings) -> Unit:
-    """How this run's scores are written."""
+    """The unit of this run's scores."""
     return PLAIN if settings.search.own_script else PERCENT
 
 
 def measures_of(settings: Settings) -> tuple[str, ...]:
-    """What the table has a row for: the accuracy and the objective, or a user's script's score; the objective is the last."""
+    """The metrics of the table's rows: the accuracy and the objective, or a user's script's score; the objective comes last."""
     return tuple(dict.fromkeys(([] if settings.search.own_script else ["accuracy"]) + [settings.search.measure]))
 
 
@@ -158,7 +158,7 @@ def search_curves(searches: Searches, unit: Unit) -> pd.DataFrame:
 
 
 def optimism(name: str, searches: Searches, tested: Mapping[str, Estimate], settings: Settings) -> pd.DataFrame:
-    """How far each search's best validation score lies above the test score of the policy that it chose.
+    """The optimism of each search: its best validation score less the test score of the policy that it chose.
 
     Empty where the policy is no arm, and, with a note, where a population was trained otherwise than the arm: another length
     or network moves the score more than selection does.
@@ -184,7 +184,7 @@ def optimism(name: str, searches: Searches, tested: Mapping[str, Estimate], sett
 
 
 def _other_training(settings: Settings) -> str:
-    """What a population's training has that the arms' has not, in words; empty where they are alike."""
+    """The differences between a population's training and the arms', in words; empty where there are none."""
     pairs = ((settings.population_network, settings.network), (settings.population_train, settings.train))
     differing = [
         f"{'network' if key == 'name' else key} {value}"

@@ -30,14 +30,14 @@ from augsearch.workspace import Workspace
 
 @dataclass(frozen=True)
 class Published:
-    """What was written, and what there is to show of it elsewhere."""
+    """The files that were written, and what Prefect and MLflow show of them."""
 
     table: str
     """The table in Markdown."""
     lead: str
     """The report's one sentence."""
     points: tuple[str, ...]
-    """What the best arm's comparisons say."""
+    """The sentences of the best arm's comparisons."""
     summary: list[dict[str, Any]]
     """The rows of results.csv."""
     metrics: dict[str, float]
@@ -141,10 +141,10 @@ def _metrics(evidence: Evidence, file: Path) -> Path:
 def _results_picture(evidence: Evidence, file: Path) -> Path:
     """The table and the searches in one picture."""
     rows, lines = charts.result_rows(evidence, evidence.title), charts.trial_lines(evidence, points=True)
-    axis, found = evidence.unit.axis(evidence.objective), evidence.unit.axis(evidence.objective, "validation")
+    axis, validation = evidence.unit.axis(evidence.objective), evidence.unit.axis(evidence.objective, "validation")
     draw = [lambda axes: plots.dots(axes, rows, f"{axis} (mean and {evidence.interval})")]
     if lines:
-        draw.append(lambda axes: plots.steps(axes, lines, "trials", f"{found}: best so far, and each trial"))
+        draw.append(lambda axes: plots.steps(axes, lines, "trials", f"{validation}: best so far, and each trial"))
     with replacing(file) as temporary:
         plots.side_by_side(temporary, max(plots.dots_height(rows), 270), *draw)
     return file

@@ -36,13 +36,14 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Tested(Result):
-    """How often a model takes images of each class for each class."""
+    """The result of a test: how often a model predicts each class for images of each class."""
 
     confusion: tuple[tuple[int, ...], ...] = ()
     """(classes, classes): images of the test split by true and predicted class."""
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Tested:
+        """Read what `data` gave: the reverse of it."""
         confusion = tuple(tuple(row) for row in data["confusion"])
         fixed = {"curve": (), "recall": (), "confusion": confusion, "environment": Environment(**data["environment"])}
         return cls(**{**data, **fixed})
@@ -74,7 +75,7 @@ class Testing:
         """A test begins at the beginning."""
 
     def describe(self) -> dict[str, Any]:
-        """What it is, for people who look into the store."""
+        """Describe it for people who look into the store."""
         return {
             "kind": "test",
             "training": self.training,

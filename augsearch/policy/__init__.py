@@ -1,4 +1,4 @@
-"""What is done to an image: operations, policies and schedules, and how they are applied.
+"""Augmentation: operations, policies and schedules, and how they are applied.
 
 The names below are imported when asked for: reading settings must not load torch.
 """

@@ -42,7 +42,7 @@ Piece = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done to each image: up to K operations, one after the other.
+    """The operations that each image gets: up to K, one after the other.
 
     operation: (B, K) index into `names`, -1 for none. magnitude: (B, K), signed. noise: (B, K, 2).
     """

@@ -45,11 +45,11 @@ def load_images(path: Path, count: int) -> tuple[Images, list[str]]:
 
 def _files(folder: Path) -> list[Path]:
     """Every visible file below the folder, by name; links to folders are not followed."""
-    found = []
+    paths = []
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(where) / name for name in files if not name.startswith(".") and name.lower() not in _IGNORED]
-    return sorted(found)
+        paths += [Path(where) / name for name in files if not name.startswith(".") and name.lower() not in _IGNORED]
+    return sorted(paths)
 
 
 def _from_files(files: list[Path], root: Path, count: int) -> tuple[Images, list[str]]:

@@ -79,8 +79,8 @@ class Transform:
             return self._augmented(image)
         if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.ndim != 3 or _is_annotation(image):
             kind = type(image).__name__
-            found = f"{kind} {tuple(image.shape)} {image.dtype}" if isinstance(image, Tensor) else kind
-            raise PolicyError(f"{found}; must be a Pillow image or (C, H, W) uint8: put the transform before ToTensor")
+            given = f"{kind} {tuple(image.shape)} {image.dtype}" if isinstance(image, Tensor) else kind
+            raise PolicyError(f"{given}; must be a Pillow image or (C, H, W) uint8: put the transform before ToTensor")
         if len(image) not in (1, 3):
             return self._augmented(image)
         return _tensor(self._augmented(_picture(image))).to(image.device).as_subclass(type(image))

@@ -20,28 +20,29 @@ from augsearch.errors import SettingsError
 from augsearch.training.metrics import OBJECTIVES
 
 MEASURE = "score"
-"""What the number is called that one's own script gives."""
+"""The name of the score that one's own script reports."""
 
 
 def is_script(objective: str) -> bool:
+    """Whether an objective is a user's script, that is, no metric of this project."""
     return objective not in OBJECTIVES
 
 
 def command(objective: str) -> list[str]:
-    """What a trial's process runs."""
+    """The command line of a trial's process."""
     if plugins.is_import_path(objective):
         return [sys.executable, "-m", "augsearch.trial", objective]
     return shlex.split(objective)
 
 
 def environment() -> dict[str, str]:
-    """This process's, where the Python that runs the search is found first, and output comes as it is printed."""
+    """The environment of a trial's process: this process's, with this Python first on PATH and unbuffered output."""
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     return {"PYTHONUNBUFFERED": "1", **os.environ, "PATH": path}
 
 
 def name(objective: str) -> str:
-    """Short, for people and as the name of the MLflow experiment: the module, or the script's file."""
+    """A short name for people and for the MLflow experiment: the module, or the script's file."""
     if plugins.is_import_path(objective):
         return objective.partition(":")[0]
     program, *words = command(objective)

@@ -23,7 +23,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 def run(command: list[str]) -> int:
     """The command's exit code, once all of it has ended."""
     _adopt()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a slot ignores it, and a command would inherit that
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a worker ignores it, and a command would inherit that
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     except OSError as error:
@@ -36,7 +36,7 @@ def run(command: list[str]) -> int:
 
 
 def _adopt() -> None:
-    """Where Linux can: what loses its parent becomes this process's child, even from a session of its own."""
+    """On Linux, make this process the parent of orphaned descendants, even those in a session of their own."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -62,14 +62,14 @@ def _end_all(group: int) -> None:
 
 def _children() -> list[int]:
     """Processes whose parent this one is; none where there is no /proc."""
-    found = []
+    pids = []
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if name.isdigit():
             with suppress(OSError), open(f"/proc/{name}/stat") as file:
                 parent = file.read().rpartition(")")[2].split()[1]
                 if int(parent) == os.getpid():
-                    found.append(int(name))
-    return found
+                    pids.append(int(name))
+    return pids
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ _WIDEST = 200
 
 @dataclass(frozen=True)
 class ScriptRun:
-    """What a user's script is asked to train."""
+    """One run of a user's script: its parameters, policy and seed."""
 
     objective: str
     """The function or command, as `search.objective` has it."""
@@ -58,7 +58,7 @@ class ScriptRun:
         """A script begins at the beginning."""
 
     def describe(self) -> dict[str, Any]:
-        """What it is, for people who look into the store."""
+        """Describe it for people who look into the store."""
         return {
             "kind": "script",
             "objective": self.objective,
@@ -82,7 +82,7 @@ class ScriptRun:
 
 
 def log_of(logs: Path, key: str) -> Path:
-    """Where a run's output goes.
+    """The path of a run's output.
 
     Beside it comes the file that AUGSEARCH_TRIAL names, by which the run can be repeated by hand, and the file with the scores.
     """

@@ -1,4 +1,4 @@
-"""When a search asks for how many trials: whole batches, or one whenever a worker is free."""
+"""Batching: when a search asks for how many trials, whole batches or one whenever a worker is free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Batching(Protocol):
     """Decides how many trials are asked for, and remembers it where that depends on timing."""
 
     def wanted(self, running: int, free: int) -> int:
-        """How many trials to ask for, given the work that is running and how much more would start at once."""
+        """Number of trials to ask for, given the units of work that run and those that would start at once."""
         ...
 
     def history(self) -> list[list[int]]:
@@ -31,13 +31,15 @@ class Synchronous:
     size: int
 
     def wanted(self, running: int, free: int) -> int:
+        """A whole batch when nothing is running, else nothing."""
         return 0 if running else self.size
 
     def history(self) -> list[list[int]]:
+        """Nothing: what a batch knew follows from the trials before it."""
         return []
 
     def record(self, position: int, ended: list[int]) -> None:
-        pass
+        """Record nothing; see `history`."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,13 @@ class Asynchronous:
     """Key of the search."""
 
     def wanted(self, running: int, free: int) -> int:
+        """One trial if a worker is free, else none."""
         return min(free, 1)
 
     def history(self) -> list[list[int]]:
+        """The trials that had ended at each proposal, from the store."""
         return self.store.asked(self.search)
 
     def record(self, position: int, ended: list[int]) -> None:
+        """Write to the store which trials ended since the proposal before."""
         self.store.record_asked(self.search, position, ended)

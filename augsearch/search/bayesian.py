@@ -22,7 +22,7 @@ from augsearch.search.space_searcher import SpaceSearcher
 from augsearch.search.surrogate import GaussianProcess
 
 _CANDIDATE_STREAM = 1
-_GATE, _AGREEMENT = 8, 0.4  # trials told, and rank correlation, before a source's observations are used
+_GATE, _AGREEMENT = 8, 0.4  # trials with a result, and rank correlation, before a source's observations are used
 
 
 class BayesianSearcher(SpaceSearcher):
@@ -31,7 +31,7 @@ class BayesianSearcher(SpaceSearcher):
     Args:
         acq_func, kappa, xi: as in `Acquisition`.
         first: rows to try before anything else, such as the best of an earlier search; they count as initial.
-        source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials are told, and as long as a
+        source: rows (M, D) and scores (M,) of an earlier search. Once `_GATE` trials have a result, and as long as a
             surrogate of the source ranks them much as they turned out, its scores join the observations on this
             search's scale; an unrelated source is thus left out.
     """
@@ -55,6 +55,7 @@ class BayesianSearcher(SpaceSearcher):
         self._source = source
 
     def ask(self, n: int) -> list[Trial]:
+        """Propose up to n trials: first random ones, then a batch chosen by the acquisition function."""
         before = len(self.trials)
         fitted = len(self.finished()) >= 2  # or there is nothing to fit a surrogate to
         new = self._random_trials(min(n, max(self.n_initial_points - before, 0)) if fitted else n)
@@ -67,7 +68,7 @@ class BayesianSearcher(SpaceSearcher):
         return self._first[i] if i < len(self._first) else super()._random_row()
 
     def ranking(self) -> list[int]:
-        """By the surrogate's mean, which averages the noise of single trainings away."""
+        """Rank by the surrogate's mean, which averages the noise of single trainings away."""
         done = self.finished()
         if len(done) < self.n_initial_points:
             return super().ranking()
@@ -98,7 +99,7 @@ class BayesianSearcher(SpaceSearcher):
         return borrowed
 
     def _observed(self) -> tuple[Floats, Floats]:
-        """Every told trial with its loss, minus the score up to a power of two; a failed one counts as the worst seen."""
+        """Every trial that ended with its loss, minus the score up to a power of two; a failed one counts as the worst seen."""
         ids = sorted(self.told)
         scores = [self.told[i] for i in ids]
         worst = min(score for score in scores if score is not None)

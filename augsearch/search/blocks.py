@@ -33,7 +33,7 @@ class Block(Protocol):
 
     @property
     def columns(self) -> int:
-        """How many columns of a row the block takes."""
+        """Number of columns of a row that the block takes."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class Block(Protocol):
         ...
 
     def features(self, rows: Floats) -> Floats:
-        """What the surrogate sees of rows (N, columns): (N, F); equal for rows that decode to equal parameters."""
+        """The surrogate's input for rows (N, columns): (N, F); equal for rows that decode to equal parameters."""
         ...
 
     def grid(self, limit: int) -> Floats | None:
@@ -121,22 +121,27 @@ class Choice:
 
     @property
     def parameters(self) -> tuple[str, ...]:
+        """The name, alone."""
         return (self.name,)
 
     @property
     def columns(self) -> int:
+        """One column for the option, and those of every option's own parameters."""
         return 1 + sum(blocks.columns for blocks in self._inner)
 
     @property
     def groups(self) -> Sequence[int]:
+        """One lengthscale for the one-hot features, then those of the options' parameters."""
         return [len(self.options)] + [group for blocks in self._inner for group in blocks.groups]
 
     @property
     def resampled(self) -> NDArray[np.bool_]:
+        """Mask (columns,): the option's column, and categorical ones inside options."""
         return np.concatenate([np.array([True])] + [blocks.resampled for blocks in self._inner])
 
     @property
     def units(self) -> NDArray[np.int64]:
+        """All columns are one unit: they are inherited together."""
         return np.zeros(self.columns, np.int64)
 
     def index(self, u: Floats) -> NDArray[np.int64]:
@@ -144,11 +149,13 @@ class Choice:
         return np.minimum((np.asarray(u) * len(self.options)).astype(np.int64), len(self.options) - 1)
 
     def decode(self, row: Row) -> Params:
+        """The chosen option, by name; a dict if the option has parameters."""
         chosen = int(self.index(np.asarray(row[0])))
         option = self.options[chosen]
         return {self.name: option.decode(row[self._nested[chosen]]) if chosen in self._nested else option}
 
     def row(self, params: Params) -> Floats:
+        """The row (columns,) of a value, 0.5 for other options' parameters. Raises SettingsError for no option's value."""
         value = params[self.name]
         for k, option in enumerate(self.options):
             inner = option.row(value) if k in self._nested else np.zeros(0) if same(option, value) else None
@@ -165,6 +172,7 @@ class Choice:
         return rows
 
     def describe(self) -> dict[str, Any]:
+        """The choice in NNI's notation."""
         options = [
             {**option.fixed, **option.blocks.describe()} if isinstance(option, Nested) else option for option in self.options
         ]
@@ -179,6 +187,7 @@ class Choice:
         return np.hstack(parts)
 
     def grid(self, limit: int) -> Floats | None:
+        """One row for each option and each value inside it, (K, columns), if there are at most `limit`; None otherwise."""
         rows = []
         for k, option in enumerate(self.options[: limit + 1]):
             inner = option.blocks.grid(limit) if k in self._nested else np.zeros((1, 0))
@@ -236,7 +245,7 @@ class Blocks:
         return {name: entry for block in self.blocks for name, entry in block.describe().items()}
 
     def features(self, rows: Floats) -> Floats:
-        """What the surrogate sees of rows (N, columns): (N, F)."""
+        """The surrogate's input for rows (N, columns): (N, F)."""
         seen = [block.features(rows[:, columns]) for block, columns in zip(self.blocks, self._slices, strict=True)]
         return np.hstack([np.zeros((len(rows), 0)), *seen])
 

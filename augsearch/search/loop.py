@@ -3,7 +3,7 @@
     outcome = search(searcher, objective, Synchronous(8), evaluator, trials=60, confirm=ConfirmSettings(), seed=0)
     outcome.augmentation, outcome.settings
 
-Resuming is asking the same questions again: what the store knows is answered at once.
+To resume, the same questions are asked again: what the store knows is answered at once.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _CONFIRMATION = 1_000_000  # in the path of a training seed, far from every tria
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial, and what became of it."""
+    """A trial that ended, with its outcome."""
 
     trial: Trial
     outcome: Outcome
     score: float | None
-    """What the searcher was told; None for a failure."""
+    """The score that the searcher got; None for a failure."""
     stored: bool = False
-    """Whether the store knew it, so that nothing ran."""
+    """Whether the outcome came from the store, so that nothing ran."""
 
 
 @dataclass
 class SearchOutcome:
-    """What a search chose, and everything that led to it."""
+    """The choice of a search, with its trials and confirmations."""
 
     method: str
     searcher: Searcher
@@ -52,11 +52,11 @@ class SearchOutcome:
     confirmations: dict[int, list[float]] = field(default_factory=dict)
     """The scores of the best few on fresh seeds; a failed one counts as the worst score seen."""
     confirming: dict[str, float] = field(default_factory=dict)
-    """What the confirmations cost: trainings, epochs, seconds."""
+    """Cost of the confirmations: trainings, epochs, seconds."""
 
 
 class Observer(Protocol):
-    """Is told of everything that happens in a search, and never read back."""
+    """Receives every outcome of a search, such as a log or MLflow; nothing is read from it."""
 
     def begin(self, method: str, searcher: Searcher, trials: int) -> None:
         """The search begins; `trials` is its budget."""
@@ -91,9 +91,9 @@ def search(
     """Run a search to its end, or go on with one that was interrupted.
 
     Args:
-        searcher: what proposes; fresh, as it was when the search began.
+        searcher: proposes trials; fresh, as it was when the search began.
         objective: how a proposal is evaluated.
-        batching: when it is asked.
+        batching: decides when how many trials are proposed.
         trials: the budget.
         confirm: how one trial is chosen from the best few.
         seed: confirmations' seeds follow from it.
@@ -155,7 +155,7 @@ class _Run:
             self._ask()
 
     def _replay(self) -> None:
-        """Put the searcher where an asynchronous search was, by the record of what was known at each proposal."""
+        """Repeat the proposals of an asynchronous search, by the record of what was known at each of them."""
         for ended in self.batching.history()[: self.budget]:
             for trial_id in ended:
                 work = next(w for w, trials in self._running.items() if trials[0].id == trial_id)
@@ -167,7 +167,7 @@ class _Run:
             self._propose(1)
 
     def _ask(self) -> None:
-        """As many new trials as the batching wants, as far as the budget and the searcher go."""
+        """Ask for as many trials as the batching wants, within the budget and while the searcher proposes any."""
         while wanted := self.batching.wanted(len(self._running), self.evaluator.free):
             self.batching.record(len(self.asked), list(self.ended)[self._recorded :])
             self._recorded = len(self.ended)

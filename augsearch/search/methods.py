@@ -29,7 +29,7 @@ from augsearch.workspace import Workspace
 
 @dataclass(frozen=True)
 class Earlier:
-    """What an earlier search knows: rows of this search's space, best first, and their scores."""
+    """The trials of an earlier search, as rows of this search's space, best first, and their scores."""
 
     rows: Floats  # (M, D)
     scores: Floats  # (M,)
@@ -207,7 +207,7 @@ def _batching(method: str, settings: Settings, objective: Objective, evaluator: 
 
 
 def _earlier(settings: Settings, workspace: Workspace) -> Earlier | None:
-    """What `search.warm_start` names, as far as it fits this search's space.
+    """The search that `search.warm_start` names, as far as its policies fit this search's space.
 
     Raises:
         SettingsError: no such file, or it holds no such search.

@@ -66,11 +66,11 @@ def read_blocks(space: object) -> list[Block]:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; ValueError for a key that it has twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         twice = [name for name, _ in pairs if [key for key, _ in pairs].count(name) > 1]
         raise ValueError(f"{twice[0]}: is there twice")
-    return found
+    return entries
 
 
 def _named_blocks(space: Mapping[Any, Any]) -> list[Block]:

@@ -33,22 +33,27 @@ class Number:
 
     @property
     def parameters(self) -> tuple[str, ...]:
+        """The name, alone."""
         return (self.name,)
 
     @property
     def columns(self) -> int:
+        """One column."""
         return 1
 
     @property
     def groups(self) -> Sequence[int]:
+        """One feature with a lengthscale of its own."""
         return (1,)
 
     @property
     def resampled(self) -> NDArray[np.bool_]:
+        """Not resampled: mutation adds noise."""
         return np.array([False])
 
     @property
     def units(self) -> NDArray[np.int64]:
+        """The one column is one unit."""
         return np.array([0])
 
     @property
@@ -64,9 +69,11 @@ class Number:
         return plain if self.normal else min(max(plain, float(self.low)), float(self.high))
 
     def decode(self, row: Row) -> Params:
+        """The value, by name, at the row's one number."""
         return {self.name: self.value(float(row[0]))}
 
     def row(self, params: Params) -> Floats:
+        """The row (1,) of a value. Raises SettingsError for a value out of range."""
         value = params[self.name]
         if isinstance(value, Real) and not isinstance(value, bool):
             plain_integers = self.integer and not self.log
@@ -77,6 +84,7 @@ class Number:
         raise SettingsError(f"{self.name}: {value!r}; must fit {entry['_type']} {entry['_value']}")
 
     def describe(self) -> dict[str, Any]:
+        """The number in NNI's notation, or as `lograndint`."""
         if self.integer:
             return {self.name: {"_type": "lograndint" if self.log else "randint", "_value": [self.low, self.high + 1]}}
         kind = ("" if self.step is None else "q") + ("log" if self.log else "") + ("normal" if self.normal else "uniform")
@@ -88,6 +96,7 @@ class Number:
         return self._snapped(self._levels(rows)) if self._countable else rows
 
     def grid(self, limit: int) -> Floats | None:
+        """One row for each whole number or step, (K, 1), if there are at most `limit`; None otherwise."""
         if not self._countable:
             return None
         first, last = self._levels(np.array([0.0, 1.0]))

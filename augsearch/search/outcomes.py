@@ -1,4 +1,4 @@
-"""Trials of a search, and what came of them."""
+"""Trials of a study and their values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Result:
-    """What a study knows: its best trial, and all that are over, known points among them."""
+    """The best trial of a study, and all trials that are over, known points among them."""
 
     best_params: dict[str, Any]
     best_value: float
@@ -53,7 +53,7 @@ class Outcomes:
         """Take a trial's value, any number; None or NaN: it failed, for the reason `failure`.
 
         Raises:
-            SearchError: a trial that was never asked for or has been told, or a value that is no number.
+            SearchError: a trial that was never asked for or has a value already, or a value that is no number.
         """
         i = trial.id if isinstance(trial, Trial) else trial
         if not 0 <= i < len(self._searcher.trials):
@@ -82,7 +82,7 @@ class Outcomes:
 
     @property
     def running(self) -> list[Trial]:
-        """Trials that were asked for and have not been told."""
+        """Trials that were asked for and have no value yet."""
         return [trial for trial in self._searcher.trials if trial.id not in self._over]
 
     @property
@@ -92,7 +92,7 @@ class Outcomes:
 
     @property
     def best(self) -> Trial:
-        """The trial with the best value told. Raises SearchError while there is none."""
+        """The trial with the best value. Raises SearchError while there is none."""
         ids = self._searcher.finished()
         if not ids:
             reasons = [f"; the first: {over.failure}" for over in self._over.values()][:1]

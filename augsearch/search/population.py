@@ -29,7 +29,7 @@ _EXPLOIT, _EXPLORE = 1, 2  # streams of random numbers
 
 
 def quantile_size(scored: int) -> int:
-    """How many members are exchanged: a quarter, rounded up, at most half; none of one alone."""
+    """The number of members that are exchanged: a quarter, rounded up, at most half; none of one alone."""
     return min(math.ceil(_QUANTILE * scored), scored // 2)
 
 
@@ -37,7 +37,7 @@ def truncation_selection(scores: Mapping[int, float | None], rng: np.random.Gene
     """{member to replace: member to copy}: each of the worst gets one of the best, drawn uniformly.
 
     scores: for each member, None where its training failed; such a member is always replaced, if any has a score.
-    Of equal scores the member with the lower number counts as the better, so that a tied population exchanges too.
+    Among equal scores the member with the lower number counts as the better, so that a tied population exchanges too.
     """
     scored = {member: score for member, score in scores.items() if score is not None}
     ranked = sorted(scored, key=lambda member: (-scored[member], member))
@@ -51,11 +51,17 @@ def truncation_selection(scores: Mapping[int, float | None], rng: np.random.Gene
 class Levelled(Protocol):
     """A space of hyperparameters, each held as whole levels."""
 
-    def start(self) -> Levels: ...
+    def start(self) -> Levels:
+        """The levels that every member begins with."""
+        ...
 
-    def explore(self, levels: Levels, rng: np.random.Generator) -> Levels: ...
+    def explore(self, levels: Levels, rng: np.random.Generator) -> Levels:
+        """The levels of a copy, changed a little."""
+        ...
 
-    def policy(self, levels: Levels) -> Policy: ...
+    def policy(self, levels: Levels) -> Policy:
+        """The policy that levels stand for."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,14 @@ class PbaSpace:
         return np.zeros_like(self._top)
 
     def explore(self, levels: Levels, rng: np.random.Generator) -> Levels:
-        """Each level, with probability .2, drawn anew; else moved by 0 to 3, up or down, within its range (algorithm 2)."""
+        """Change each level: with probability .2 draw it again, else move it by up to 3 within its range (algorithm 2)."""
         top = self._top
         anew = rng.integers(0, top + 1)
         moved = np.clip(levels + rng.integers(0, 4, len(top)) * rng.choice([-1, 1], len(top)), 0, top)
         return np.where(rng.random(len(top)) < _RESAMPLE, anew, moved)
 
     def policy(self, levels: Levels) -> Policy:
-        """Of levels in PBA's order: (probability, magnitude) of each operation, and all of it a second time."""
+        """The policy of levels in PBA's order: (probability, magnitude) of each operation, then all a second time."""
         pairs = levels.reshape(-1, 2)
         entries = zip(self.operations * _COPIES, pairs.tolist(), strict=True)
         return Policy(
@@ -111,12 +117,12 @@ class PopulationSearcher(Scores):
         self.perturbation_interval = perturbation_interval
         self._rounds = math.ceil(epochs / perturbation_interval)
         self.levels: list[Levels] = []
-        """Of each trial."""
+        """The levels of each trial."""
         self.exchanges: list[dict[int, int]] = []
-        """Of each round, which member copied which one's end of the round before."""
+        """For each round {member: the member whose state at the end of the round before it copied}."""
 
     def ask(self, n: int) -> list[Trial]:
-        """Up to n members of the present round; none while the round before it is not told, or after the last."""
+        """Propose up to n members of the present round; none until the round before is scored, or after the last."""
         new: list[Trial] = []
         while len(new) < n and self._ready():
             new.append(self._next())
@@ -177,9 +183,11 @@ class PopulationSearcher(Scores):
         return sorted(self.finished(), key=place)
 
     def augmentation(self, trial_id: int) -> Augmentation | None:
+        """The schedule that the trial's weights were trained with."""
         return schedule_of(self.lineage(trial_id))
 
     def rounds(self) -> list[Round]:
+        """The rounds begun so far, oldest first."""
         size = self.population_size
         return [
             Round(tuple(range(k * size, (k + 1) * size)), self.trials[k * size].until or 0, exchanges)
@@ -187,6 +195,7 @@ class PopulationSearcher(Scores):
         ]
 
     def lineage(self, trial_id: int) -> list[Trial]:
+        """The trials that the trial's weights went through, oldest first."""
         chain: list[Trial] = []
         at: int | None = trial_id
         while at is not None:

@@ -10,4 +10,5 @@ class RandomSearcher(SpaceSearcher):
     """Every trial is drawn uniformly from the space."""
 
     def ask(self, n: int) -> list[Trial]:
+        """Draw up to n trials."""
         return self._random_trials(n)

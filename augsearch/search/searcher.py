@@ -12,14 +12,14 @@ from augsearch.policy import Augmentation, Policy
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of parameters to be judged."""
+    """One set of parameters to evaluate."""
 
     id: int
     """Counted from 0 in the order of asking."""
     params: dict[str, Any]
-    """By name; the augmentation policy under "policy", settings of the pipeline under their dotted key."""
+    """Values by name; the augmentation policy under "policy", settings of the pipeline under their dotted key."""
     seed: int
-    """Of the training."""
+    """Seed of the training."""
     parent: int | None = None
     """The trial whose weights it begins with; None: fresh ones."""
     until: int | None = None
@@ -27,18 +27,19 @@ class Trial:
 
     @property
     def policy(self) -> Policy | None:
+        """The augmentation policy; None for a search over settings alone."""
         return self.params.get("policy")
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it changes besides the policy."""
+        """The searched settings, by dotted key, without the policy."""
         return {name: value for name, value in self.params.items() if name != "policy"}
 
 
 class Searcher(Protocol):
-    """Same seed and same told scores, same next proposals.
+    """A search method; the same seed and the same scores give the same proposals.
 
-    Proposals depend on the trials asked and told so far, taken in the order of their ids: within a batch it
+    Proposals depend on the trials asked for and the scores known so far, taken in the order of their ids: within a batch it
     does not matter which trial ends first.
     """
 
@@ -47,7 +48,7 @@ class Searcher(Protocol):
         ...
 
     def tell(self, trial_id: int, score: float | None) -> None:
-        """A trial's score, higher is better; None: it failed."""
+        """Take a trial's score, higher is better; None: it failed."""
         ...
 
     def ranking(self) -> list[int]:
@@ -55,7 +56,7 @@ class Searcher(Protocol):
         ...
 
     def augmentation(self, trial_id: int) -> Augmentation | None:
-        """What a trial's network was trained with from beginning to end; None for a search over settings alone."""
+        """The augmentation of a trial's network over its whole training; None for a search over settings alone."""
         ...
 
     def lineage(self, trial_id: int) -> list[Trial]:
@@ -63,7 +64,7 @@ class Searcher(Protocol):
         ...
 
     def rounds(self) -> list[Round]:
-        """What happened between exchanges, oldest first; empty where trials do not continue one another."""
+        """The rounds between exchanges, oldest first; empty where trials do not continue one another."""
         ...
 
 
@@ -84,13 +85,19 @@ def training_seed(seed: int, *path: int) -> int:
 
 
 class Scores:
-    """Trials asked for, and what was told of them: the part that all searchers share."""
+    """Trials asked for, and their scores: what all searchers share."""
 
     def __init__(self) -> None:
         self.trials: list[Trial] = []
         self.told: dict[int, float | None] = {}
 
     def tell(self, trial_id: int, score: float | None) -> None:
+        """Record a trial's score, higher is better; None: it failed.
+
+        Raises:
+            KeyError: a trial that was never asked for.
+            ValueError: a score that is NaN or infinite.
+        """
         if not 0 <= trial_id < len(self.trials):
             raise KeyError(f"trial {trial_id} was never asked for")
         if score is not None and not np.isfinite(score):
@@ -102,6 +109,8 @@ class Scores:
         return [i for i in sorted(self.told) if self.told[i] is not None]
 
     def ranking(self) -> list[int]:
+        """Ids of the trials that have a score, best first; of equal scores the lower id."""
+
         def loss(trial_id: int) -> float:
             score = self.told[trial_id]
             assert score is not None
@@ -110,10 +119,13 @@ class Scores:
         return sorted(self.finished(), key=lambda i: (loss(i), i))
 
     def augmentation(self, trial_id: int) -> Augmentation | None:
+        """The trial's policy."""
         return self.trials[trial_id].policy
 
     def lineage(self, trial_id: int) -> list[Trial]:
+        """The trial alone: it continues no other."""
         return [self.trials[trial_id]]
 
     def rounds(self) -> list[Round]:
+        """Nothing: trials do not continue one another."""
         return []

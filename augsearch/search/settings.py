@@ -26,11 +26,11 @@ _MOST_INITIAL = 20
 
 
 class ConfirmSettings(Section):
-    """How one policy is chosen from the trials: the top few are trained again on fresh seeds."""
+    """Confirmation of the choice: the best few trials are trained again on fresh seeds."""
 
     top: int = Field(4, ge=1)
     seeds: int = Field(3, ge=0)
-    """0 takes the best trial as it is."""
+    """Trainings of each; 0 takes the best trial as it is."""
 
 
 class WarmStartSettings(Section):
@@ -95,7 +95,7 @@ class SearchSettings(Section):
 
     methods: Annotated[tuple[Method, ...], FromList] = ("tuun", "random")
     objective: str = "accuracy"
-    """What a trial's score is, on the validation split: a name of `augsearch.training.metrics.OBJECTIVES`; or your own
+    """The score of a trial, on the validation split: a name of `augsearch.training.metrics.OBJECTIVES`; or your own
     training script, which gives the score: a function, `my_module:train`, or a command, `python train.py`."""
     trials: int = Field(60, ge=1)
     mode: Literal["batch", "async"] = "batch"
@@ -109,7 +109,7 @@ class SearchSettings(Section):
     """0 searches settings alone."""
     operations_each: int = Field(2, ge=1)
     operations: Names = TUUN_OPERATIONS
-    """What the search may choose from: names of `augsearch.policy.ops.OPS`, or your own as module:name."""
+    """The operations to choose from: names of `augsearch.policy.ops.OPS`, or your own as module:name."""
     draw: Literal["batch", "image"] = "batch"
     acq_func: Literal["LCB", "EI", "PI", "TS"] = "LCB"
     kappa: float = Field(1.96, ge=0)
@@ -125,7 +125,7 @@ class SearchSettings(Section):
     """Seconds after which a trial has failed; null: no limit. Looked at after each epoch; your own script is ended at once.
     With a higher limit such a trial is tried again."""
     max_consecutive_failures: int = Field(5, ge=1)
-    """As many failed trials in a row stop the search."""
+    """Number of failed trials in a row that stops the search."""
     pba: PopulationSettings = PopulationSettings()
 
     @field_validator("methods")

@@ -1,4 +1,4 @@
-"""What all searches over a `Space` share."""
+"""The base of all searches over a `Space`."""
 
 from __future__ import annotations
 

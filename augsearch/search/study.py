@@ -42,13 +42,13 @@ def usual_acquisition(space: Space) -> str:
 
 
 class Study(Outcomes):
-    """A search over any space, told by whoever runs the trials, in any order and however many at a time.
+    """A search over any space. The caller runs the trials, in any order and any number at a time.
 
     Args:
         space: see the module.
         direction: "maximize" or "minimize".
         method: "tuun" (Bayesian optimisation) or "random".
-        seed: the same seed and the same told values give the same proposals.
+        seed: the same seed and the same values give the same proposals.
         n_initial_points: random trials before the surrogate proposes; known points count.
         acq_func: "EI", "LCB", "PI" or "TS" (Thompson sampling); None: `usual_acquisition`.
         kappa: LCB's weight of the standard deviation.
@@ -89,7 +89,7 @@ class Study(Outcomes):
         super().__init__(searcher, direction)
 
     def ask(self, n: int = 1) -> list[Trial]:
-        """Propose n trials to run; those asked for earlier and not yet told count as running.
+        """Propose n trials to run; those without a value yet count as running.
 
         Fewer than n, in the end none, once every point of a finite space has been asked for (`exhausted`).
         """
@@ -97,7 +97,7 @@ class Study(Outcomes):
         return self._searcher.ask(n)
 
     def optimize(self, f: Function, trials: int, *, batch: int = 1, catch: Caught = ArithmeticError) -> Result:
-        """Run `trials` trials of f, those that were asked for and never told first.
+        """Run `trials` trials of f, first those that were asked for and have no value yet.
 
         Args:
             f: takes the parameters as a dict and gives a number; None or NaN is a failed trial.

@@ -70,7 +70,7 @@ def _survives(value: Any) -> bool:
 
 
 def _continues(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether `old` is `new` at an earlier time: all that it has asked and been told."""
+    """Whether `old` is `new` at an earlier time: its first trials, with the values known then."""
     return (
         all(old[key] == new[key] for key in ("space", "settings"))
         and len(old["trials"]) <= len(new["trials"])

@@ -96,7 +96,7 @@ class Batch:
         self._fantasies: list[tuple[Floats, float]] = []
 
     def predict(self, _: object = None, return_std: bool = True) -> tuple[Floats, Floats]:
-        """As scikit-optimize's acquisition functions ask a fitted model."""
+        """Posterior mean and standard deviation (M,), in the form that scikit-optimize's acquisition functions expect."""
         process = self._process
         return process.offset + process.scale * self._standard, process.scale * np.sqrt(self._variance)
 
@@ -151,11 +151,9 @@ def _most_probable(x: Floats, z: Floats, sizes: Sequence[int]) -> tuple[Floats, 
     best = None
     for lengthscale, noise in ((centre - 1.5, 1e-3), (np.log(0.5), 1e-2)):
         start = np.r_[np.full(len(sizes), lengthscale), np.log(noise)]
-        found = minimize(
-            _loss, start, (squared, z, centre), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
-        )
-        if best is None or found.fun < best.fun:
-            best = found
+        fit = minimize(_loss, start, (squared, z, centre), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
+        if best is None or fit.fun < best.fun:
+            best = fit
     assert best is not None
     lengthscales, noise = np.exp(best.x[:-1]), float(np.exp(best.x[-1]))
     kernel = matern(np.sqrt(np.tensordot(lengthscales**-2.0, squared, 1))) + noise * np.eye(len(z))

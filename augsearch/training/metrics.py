@@ -1,4 +1,4 @@
-"""OBJECTIVES: what a trial's score is, all in [0, 1], higher better, all from how often each class is recognised."""
+"""OBJECTIVES: metrics to score a trial by, in [0, 1], higher is better, from how often each class is recognised."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model is worth on a part that has images of every class."""
+    """Scores of a model on a split that has images of every class."""
 
     epoch: int
-    """Of training, from 0; -1 for a finished model."""
+    """The training epoch, from 0; -1 for a finished model."""
     accuracy: float
     recall: tuple[float, ...]
-    """For each class, the part of its images that is recognised."""
+    """For each class, the fraction of its images that is recognised."""
 
     def score(self, objective: str) -> float:
+        """The value of an objective by its name, in [0, 1]."""
         return OBJECTIVES[objective](self)
 
 
@@ -34,7 +35,7 @@ OBJECTIVES: dict[str, Callable[[Evaluation], float]] = {
 
 
 def spoken(objective: str) -> str:
-    """As people write it: "worst-class recall"."""
+    """The objective's name as people write it, such as "worst-class recall"."""
     return {"worst_class_recall": "worst-class recall"}.get(objective, objective.replace("_", " "))
 
 

@@ -11,13 +11,15 @@ from augsearch.training.recipes import RECIPES
 
 
 class NetworkSettings(Section):
+    """Which network is trained, and its options."""
+
     name: str = "small"
     """small, preact-resnet18, resnet9, wrn-40-2 and any other wrn-depth-width, shake-shake-26-2x96d,
     pyramidnet-272-200, torchvision:resnet50 and any other of its classifiers, or a class of your own, `my_module:MyNet`."""
     width: int | None = Field(None, ge=1)
     """Channels of the first convolution of small, resnet9 and preact-resnet18; null: the network's own."""
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    """What else the network takes, such as dropout of a wrn."""
+    """Further arguments of the network, such as dropout of a wrn."""
 
     def arguments(self) -> dict[str, bool | int | float | str]:
         """The options of `augsearch.training.networks.build`."""
@@ -25,7 +27,7 @@ class NetworkSettings(Section):
 
 
 class TrainSettings(Section):
-    """How one model is trained: SGD with Nesterov momentum."""
+    """The recipe of a training: SGD with Nesterov momentum."""
 
     recipe: str | None = None
     """Published settings by name (`augsearch.training.recipes`); the fields given beside it override it."""
@@ -35,7 +37,7 @@ class TrainSettings(Section):
     lr: float = Field(0.05, gt=0)
     """The highest learning rate."""
     warmup_fraction: float = Field(0.25, ge=0, lt=1)
-    """One-cycle: the part of training before the highest learning rate."""
+    """One-cycle: the fraction of training before the highest learning rate."""
     milestones: Annotated[tuple[int, ...], FromList] = ()
     """Step: the epochs after which the learning rate is multiplied by `decay`."""
     decay: float = Field(0.1, gt=0, lt=1)
@@ -49,7 +51,7 @@ class TrainSettings(Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 is faster on GPUs and on CPUs with AVX512-bf16, slow on others."""
     evaluate_every: int = Field(1, ge=1)
-    """Epochs from one look at the validation part to the next; the last epoch is always judged."""
+    """Epochs between two evaluations on the validation split; the last epoch is always evaluated."""
 
     @model_validator(mode="before")
     @classmethod

@@ -101,5 +101,6 @@ def _moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
 
 def precision(settings: TrainSettings, device: str) -> torch.autocast:
+    """The autocast context of `train.precision` on a device; it does nothing for float32."""
     kind = torch.device(device).type
     return torch.autocast(kind, torch.bfloat16, enabled=settings.precision == "bfloat16")

@@ -1,10 +1,10 @@
-"""One function trains one model. It knows nothing of tracking: whoever wants to watch passes `on_epoch`.
+"""One function trains one model. It knows nothing of tracking: whoever wants to follow it passes `on_epoch`.
 
 The data stay on the device as uint8, are augmented there some two thousand images ahead (small batches are
 bound by overhead), then normalised and cut into mini-batches. On a CPU the same seed gives the same weights
 to the last bit; on a GPU cuDNN's choice of algorithms may differ in the last bits of a float.
 
-    trained = train(model, part, validation, policy, settings, normalisation, seed=0,
+    trained = train(model, split, validation, policy, settings, normalisation, seed=0,
                     on_checkpoint=lambda c: c.save("state.pt"))
     train(..., resume=Checkpoint.load("state.pt"))      # the same arguments: the same weights
 """
@@ -43,27 +43,29 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Trained:
+    """A trained model, and what was measured on the way."""
+
     model: nn.Module
-    """With `ema`, of averaged weights."""
+    """The network; with `ema_decay`, with averaged weights."""
     evaluations: tuple[Evaluation, ...]
-    """On the validation part, after each epoch or each `evaluate_every` epochs and the last."""
+    """Evaluations on the validation split, after every `evaluate_every` epochs and the last."""
     seconds: float
     losses: tuple[float, ...]
     """Mean training loss of each epoch that was run here."""
 
     @property
     def accuracy(self) -> tuple[float, ...]:
-        """Of each evaluation, in [0, 1]."""
+        """Accuracy at each evaluation, in [0, 1]."""
         return tuple(e.accuracy for e in self.evaluations)
 
     def scores(self, objective: str) -> tuple[float, ...]:
-        """Of each evaluation, in [0, 1]: accuracy, balanced_accuracy or worst_class_recall."""
+        """An objective at each evaluation, in [0, 1]: accuracy, balanced_accuracy or worst_class_recall."""
         return tuple(e.score(objective) for e in self.evaluations)
 
 
 def train(
     model: nn.Module,
-    part: Split,
+    train_split: Split,
     validation: Split | None,
     policy: Augmentation | tuple[Policy | Schedule, ...] | None,
     settings: TrainSettings,
@@ -81,10 +83,10 @@ def train(
     """Train `model` in place.
 
     Args:
-        part: training images (N, C, H, W) uint8 and labels (N,).
-        validation: judged as `evaluate_every` says; None to skip it.
+        train_split: training images (N, C, H, W) uint8 and labels (N,).
+        validation: evaluated as `evaluate_every` says; None to skip it.
         policy: the augmentation, or None.
-        seed: of the order of images, of the augmentation and of what the network draws in training; the first weights
+        seed: decides the order of images, the augmentation and what the network draws in training; the first weights
             are drawn by whoever built the model.
         fill: colour outside the frame, as `Augment` takes it.
         objective: which score `on_epoch` is given.
@@ -98,25 +100,27 @@ def train(
         CheckpointError: the checkpoint is another network's, or has as many epochs as the settings or more.
     """
     started = saved = time.perf_counter()
-    run = _Run([model], settings, normalisation, len(part), device)
+    run = _Run([model], settings, normalisation, len(train_split), device)
     augments = None if policy is None else [Augment(policy, seed=seed, batch_size=run.batch_size, fill=fill)]
     losses: list[float] = []
     with _seeded(seed, device):
         if resume is not None:
             run.restore([resume], settings.epochs)
-        batches = _batches(*part.tensors(device), augments, normalisation, run.batch_size, [seed], run.epoch, settings.epochs)
+        batches = _batches(
+            *train_split.tensors(device), augments, normalisation, run.batch_size, [seed], run.epoch, settings.epochs
+        )
         while run.epoch < settings.epochs:
             losses += run.one_epoch(batches)
             if run.failures:
                 raise NotFiniteError(run.failures[0])
             if validation is not None and run.due():
-                run.judge(validation)
+                run.evaluate(validation)
                 if on_epoch is not None:
                     on_epoch(run.epoch - 1, run.evaluations[0][-1].score(objective))
             if on_checkpoint is not None and time.perf_counter() - saved >= checkpoint_seconds:
                 on_checkpoint(run.checkpoints()[0])
                 saved = time.perf_counter()
-    return Trained(run.judged, tuple(run.evaluations[0]), time.perf_counter() - started, tuple(losses))
+    return Trained(run.kept, tuple(run.evaluations[0]), time.perf_counter() - started, tuple(losses))
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,12 @@ class Member:
     """One of several models that are trained side by side, between two epochs."""
 
     network: nn.Module
-    """Its weights count only where there is no state."""
+    """Its weights are used only where there is no state."""
     policies: tuple[Policy | Schedule, ...]
     """Applied one after the other; for every member as many, and each of the same dialect."""
     seed: int
     state: Checkpoint | None
-    """What it goes on from; None: the beginning."""
+    """The state that it continues; None: it begins with the network's weights."""
 
     @property
     def since(self) -> int:
@@ -139,7 +143,7 @@ class Member:
 
 def train_members(
     members: Sequence[Member],
-    part: Split,
+    train_split: Split,
     validation: Split,
     settings: TrainSettings,
     normalisation: Normalisation,
@@ -148,7 +152,7 @@ def train_members(
     device: str = "cpu",
     fill: Fill = None,
 ) -> list[Checkpoint | NotFiniteError]:
-    """Train models of one kind as one (`networks.grouped`), from the same epoch up to epoch `until`; there they are judged.
+    """Train models of one kind as one (`networks.grouped`), from the same epoch up to epoch `until`; evaluate them there.
 
     What a network draws in training follows from the first member's seed.
 
@@ -159,7 +163,7 @@ def train_members(
         CheckpointError: a state is another network's, or has `until` epochs or more.
         SettingsError: the networks cannot be trained as one.
     """
-    run = _Run([member.network for member in members], settings, normalisation, len(part), device)
+    run = _Run([member.network for member in members], settings, normalisation, len(train_split), device)
     seeds = [member.seed for member in members]
     augments = None
     if members[0].policies:
@@ -168,10 +172,10 @@ def train_members(
         states = [member.state for member in members if member.state is not None]
         if states:
             run.restore([replace(state, random={}) for state in states], until)
-        batches = _batches(*part.tensors(device), augments, normalisation, run.batch_size, seeds, run.epoch, until)
+        batches = _batches(*train_split.tensors(device), augments, normalisation, run.batch_size, seeds, run.epoch, until)
         while run.epoch < until and len(run.failures) < len(members):
             run.one_epoch(batches)
-        run.judge(validation)
+        run.evaluate(validation)
     return [NotFiniteError(run.failures[k]) if k in run.failures else state for k, state in enumerate(run.checkpoints())]
 
 
@@ -185,7 +189,7 @@ class _Run(Steps):
         self.evaluations: list[list[Evaluation]] = [[] for _ in networks]
 
     @property
-    def judged(self) -> nn.Module:
+    def kept(self) -> nn.Module:
         """The model that is evaluated and kept."""
         if self.averaged is None:
             return self.model
@@ -196,10 +200,10 @@ class _Run(Steps):
         """Whether the epoch just ended is one to evaluate."""
         return self.epoch % self.settings.evaluate_every == 0 or self.epoch == self.settings.epochs
 
-    def judge(self, validation: Split) -> None:
+    def evaluate(self, validation: Split) -> None:
         """Add an evaluation for each member."""
         images, labels = validation.tensors(self.device)
-        predicted, classes = _predict(self.judged, images, self.normalisation, self.settings, self.device, self.members)
+        predicted, classes = _predict(self.kept, images, self.normalisation, self.settings, self.device, self.members)
         for k, evaluations in enumerate(self.evaluations):
             evaluations.append(evaluation(predicted[:, k].cpu().numpy(), labels.cpu().numpy(), classes, self.epoch - 1))
 
@@ -266,7 +270,7 @@ class _Run(Steps):
 
 @contextmanager
 def _seeded(seed: int, device: str) -> Iterator[None]:
-    """What a network draws in training (dropout, shake-shake) follows from the seed; afterwards all is as it was."""
+    """Seed what a network draws in training (dropout, shake-shake); restore the generators afterwards."""
     with torch.random.fork_rng([device] if torch.device(device).type == "cuda" else []):
         torch.manual_seed(seed)
         yield
@@ -318,7 +322,7 @@ def _batches(
 
 
 def _pieces(first: int, used: int, start: int, end: int) -> Iterator[Piece]:
-    """Where images `start` to `end`, counted from the beginning of epoch `first`, lie; `used` make an epoch."""
+    """The pieces of epochs in images `start` to `end`, counted from the beginning of epoch `first`; `used` make an epoch."""
     while start < end:
         count = min(used - start % used, end - start)
         yield first + start // used, start % used, count
@@ -350,17 +354,17 @@ def _predict(
 
 
 def predict(
-    model: nn.Module, part: Split, settings: TrainSettings, normalisation: Normalisation, *, device: str = "cpu"
+    model: nn.Module, evaluated: Split, settings: TrainSettings, normalisation: Normalisation, *, device: str = "cpu"
 ) -> NDArray[np.int64]:
     """The predicted class of every image, (N,)."""
-    images, _ = part.tensors(device)
+    images, _ = evaluated.tensors(device)
     predicted, _ = _predict(model.to(device), images, normalisation, settings, device)
     classes: NDArray[np.int64] = predicted[:, 0].cpu().numpy()
     return classes
 
 
 class Classifier(nn.Module):
-    """A network with its normalisation inside: (B, C, H, W) uint8 -> (B, classes) logits. What is handed to users."""
+    """A network with its normalisation inside: (B, C, H, W) uint8 -> (B, classes) logits. This is the form that users get."""
 
     mean: Tensor
     scale: Tensor
@@ -372,5 +376,6 @@ class Classifier(nn.Module):
         self.register_buffer("scale", 1 / (torch.tensor(normalisation.std).view(1, -1, 1, 1) * 255))
 
     def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 -> (B, classes) logits."""
         logits: Tensor = self.network((images.float() - self.mean) * self.scale)
         return logits

@@ -37,7 +37,7 @@ from augsearch.training.settings import NetworkSettings, TrainSettings
 from augsearch.training.trainer import Member, NotFiniteError, train, train_members
 
 _CHECKPOINT_SECONDS = 60.0  # between two checkpoints of a long training
-_NOT_DECISIVE = {"recipe", "evaluate_every"}  # a name, and how often somebody looks
+_NOT_DECISIVE = {"recipe", "evaluate_every"}  # a name, and how often it is evaluated
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class Training:
     """Fingerprint of the prepared data set."""
     network: NetworkSettings
     recipe: TrainSettings
-    """How it is trained; its `epochs` are the learning rate's, whenever this training stops."""
+    """The recipe; its `epochs` are the length of the learning rate schedule, wherever this training stops."""
     augmentation: Augmentation | None
     seed: int
     epochs: int
-    """Where it stops: a population's round stops early."""
+    """The epoch after which it stops: a population's round stops early."""
     platform: str
     """The kind of device, "cpu" or "cuda": their floats differ."""
     resume: str | None = None
-    """Key of the training whose checkpoint it goes on from."""
+    """Key of the training whose checkpoint it continues."""
     keeps: str | None = None
-    """What is kept beside the scores: "weights", or "checkpoint" for trainings that go on from it."""
+    """File kept beside the scores: "weights", or "checkpoint" for trainings that continue it."""
     validation: int | None = None
-    """Images of the validation split that it is evaluated on; None: all."""
+    """Number of validation images that it is evaluated on; None: all."""
     model: tuple[str, ...] = ()
     """Keys of all trainings that are computed as one network with this one, itself included; empty: it is computed alone.
     Sums are then rounded otherwise."""
@@ -72,7 +72,7 @@ class Training:
 
     @property
     def continues(self) -> str | None:
-        """The key of the training whose checkpoint it goes on from."""
+        """The key of the training whose checkpoint it continues; None: it begins with fresh weights."""
         return self.resume
 
     @property
@@ -81,7 +81,7 @@ class Training:
         return "weights" if self.keeps == "weights" else None
 
     def data_without_choices(self) -> dict[str, Any]:
-        """What decides its numbers, as JSON data."""
+        """The fields that decide its numbers, as JSON data."""
         return {
             "kind": "training",
             "versions": {"policy": POLICY_VERSION, "training": ALGORITHM_VERSION, "torch": _minor(torch.__version__)},
@@ -98,7 +98,7 @@ class Training:
         }
 
     def describe(self) -> dict[str, Any]:
-        """What it is, for people who look into the store."""
+        """Describe it for people who look into the store."""
         return self.data_without_choices() | {"model": self.model}
 
     def _imported(self) -> list[str]:
@@ -113,7 +113,7 @@ class Training:
 
     @classmethod
     def run(cls, jobs: Sequence[Self], bench: Bench) -> list[Outcome]:
-        """Train, alone or several as one; whatever is the training's own fault is a failure with its reason.
+        """Train, alone or several as one; an error that is the training's own fault is a failure with its reason.
 
         Raises:
             OSError: a file could not be read or written.

@@ -10,7 +10,7 @@ from torchvision import transforms
 
 
 class Digits(Dataset):
-    """300 of the 8x8 grey digits to train on, or the next 500 to judge by."""
+    """300 of the 8x8 grayscale digits to train on, or the next 500 to evaluate on."""
 
     def __init__(self, part, transform):
         rows = slice(0, 300) if part == "train" else slice(300, 800)

@@ -197,7 +197,7 @@ def recall(evidence: Evidence, arms: Sequence[str]) -> Chart:
 
 
 def confusion(evidence: Evidence, arm: str, name: str) -> Chart:
-    """What was taken for what."""
+    """The confusion matrices."""
     frame = evidence.tables.confusion
     classes = list(frame["true"].unique())
     counts = frame.loc[frame["arm"] == arm, "count"].to_numpy(np.float64).reshape(len(classes), -1)  # as its rows stand

@@ -1,4 +1,4 @@
-"""What a report is made of: the tables, the searches, and where they come from."""
+"""The inputs of a report: the tables, the searches, and their provenance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Evidence:
     title: str
     """The data set's name, the user's script's, or the experiment's."""
     tables: Tables
-    """Where they are of several cases, the column `dataset` names the case."""
+    """The tables; with several cases, the column `dataset` names the case."""
     settings: Settings
     params: str
     """The settings, or the experiment, as the file has them."""
@@ -29,18 +29,18 @@ class Evidence:
     info: DatasetInfo | None = None
     searches: Searches = field(default_factory=dict)
     policies: Mapping[str, Policy | Schedule] = field(default_factory=dict)
-    """What each search chose; nothing from a search over settings alone."""
+    """The policy that each search chose; none for a search over settings alone."""
     images: Images | None = None
     """(N, C, H, W) uint8, to show policies on."""
 
     @property
     def unit(self) -> Unit:
-        """How scores are written."""
+        """The unit in which scores are written."""
         return unit_of(self.settings)
 
     @property
     def objective(self) -> str:
-        """What the searches looked for."""
+        """The objective of the searches."""
         return measures_of(self.settings)[-1]
 
     @property
@@ -50,7 +50,7 @@ class Evidence:
 
     @property
     def interval(self) -> str:
-        """What an interval is called."""
+        """The name of an interval."""
         return f"{100 * self.confidence:g} % interval"
 
     def rows(self) -> dict[str, dict[str, Estimate]]:

@@ -26,7 +26,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """What stands under one heading, in this order."""
+    """The contents under one heading, in this order."""
 
     title: str
     text: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What the report says, section by section, in words, figures and tables; where there is nothing to say, no section."""
+"""The report's sections: text, figures and tables; a section without content is left out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sections(evidence: Evidence) -> list[Section]:
 
 
 def note(evidence: Evidence) -> str:
-    """What the table's numbers are."""
+    """A note on the table's numbers."""
     unit, measures = evidence.unit, measures_of(evidence.settings)
     counts = evidence.tables.scores.groupby(["dataset", "arm"]).size()
     n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
@@ -99,7 +99,7 @@ def _searches(evidence: Evidence) -> Section | None:
 
 
 def promises(evidence: Evidence) -> Section | None:
-    """What the searches' own scores were worth; where there are several data sets, each row names its own."""
+    """The optimism of the searches' own scores; where there are several data sets, each row names its own."""
     frame, unit = evidence.tables.optimism, evidence.unit
     if frame.empty:
         return None

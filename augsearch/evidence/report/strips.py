@@ -1,4 +1,4 @@
-"""What a policy does to images, a strip for each sub-policy: pixels as a data URI, words as text, for a page to set."""
+"""A policy on images, a strip for each sub-policy: pixels as a data URI, words as text, for a page to set."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def _pixels(level: float, size: int) -> float:
 
 
 def _threshold(level: float, size: int) -> float:
-    """As a part of 255 that torchvision's 255 * part does not carry above 256 * level."""
+    """The level as a fraction of 255 that torchvision's 255 * part does not carry above 256 * level."""
     part = 256 * level / 255
     return math.nextafter(part, 0) if 255 * part > 256 * level else part
 

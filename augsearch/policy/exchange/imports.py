@@ -1,4 +1,4 @@
-"""What can be imported, by the name that the command line gives it."""
+"""Formats that can be imported, by the name that the command line uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an import may need to know besides its source."""
+"""Options of an import besides its source."""
 
 from __future__ import annotations
 

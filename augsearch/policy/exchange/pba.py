@@ -51,10 +51,10 @@ def load(source: str, options: Options) -> Schedule:
     trial = _chosen(rows, source, options.trial)
     lineage = _lineage(rows, trial)
     if lineage:
-        found = _schedule(lineage, source, options.search_epochs)
+        schedule = _schedule(lineage, source, options.search_epochs)
     else:  # others copied it, and it kept its first policy
-        found = Schedule((Segment(options.search_epochs, next(row.old for row in rows if row.clone == trial)),))
-    return found.stretched(options.epochs or options.search_epochs)
+        schedule = Schedule((Segment(options.search_epochs, next(row.old for row in rows if row.clone == trial)),))
+    return schedule.stretched(options.epochs or options.search_epochs)
 
 
 def _chosen(rows: list[Row], source: str, trial: str | None) -> str:

@@ -13,7 +13,7 @@ FILL: dict[str, tuple[int, int, int]] = {dialect: convention.fill for dialect, c
 MEANING: dict[str, dict[str, Linear]] = {
     name: {str(dialect): meaning for dialect, meaning in op.meaning.items()} for name, op in _SINGLE.items() if op.meaning
 }
-"""What a magnitude means, by operation and dialect."""
+"""The meaning of a magnitude, by operation and dialect."""
 SIGNED: dict[str, tuple[str, ...]] = {name: op.signed for name, op in _SINGLE.items() if op.signed}
 """The dialects that draw a magnitude's sign, by operation."""
 MOVES: tuple[str, ...] = tuple(name for name, op in _SINGLE.items() if op.moves)

@@ -22,7 +22,7 @@ NAMES = {name.lower(): name for name in OPS} | {"randomhorizontalflip": "Horizon
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What `search.operations`, `search.sub_policies` and `search.operations_each` of params.yaml say."""
+    """The values for `search.operations`, `search.sub_policies` and `search.operations_each` of params.yaml."""
 
     operations: tuple[str, ...]
     sub_policies: int

@@ -1,4 +1,4 @@
-"""What an operation is, and what it is told besides the images."""
+"""Operations, and what they get besides the images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Convention:
-    """What all operations of a dialect have in common."""
+    """The conventions that all operations of a dialect share."""
 
     unit: str
     """Unit of a magnitude, for people."""
@@ -38,7 +38,7 @@ CONVENTIONS: dict[Dialect, Convention] = {
 
 @dataclass(frozen=True)
 class Call:
-    """What an operation needs to know besides the images and the magnitudes."""
+    """Arguments of an operation besides the images and the magnitudes."""
 
     dialect: Dialect
     fill: Tensor  # (C,) uint8, on the images' device
@@ -71,4 +71,4 @@ class Op:
     moves: bool = False
     """Whether pixels change their places, so that masks and boxes of the image no longer match it."""
     meaning: Mapping[Dialect, Linear] = field(default_factory=dict)
-    """What a magnitude means; a dialect that is absent has none for this operation."""
+    """The meaning of a magnitude in each dialect; a dialect that is absent has none for this operation."""

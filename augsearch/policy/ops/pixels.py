@@ -1,4 +1,4 @@
-"""What several operations do to pixels."""
+"""Arithmetic on pixels that several operations share."""
 
 from __future__ import annotations
 

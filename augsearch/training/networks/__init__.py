@@ -69,7 +69,7 @@ def build(name: str, *, classes: int, channels: int = 3, **options: Option) -> n
 
 
 def check(name: str, options: dict[str, Option]) -> None:
-    """What `build` would say to the name and the options, without building.
+    """Check a name and its options as `build` does, without building.
 
     Raises:
         SettingsError: as `build` does.

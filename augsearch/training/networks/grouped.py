@@ -43,6 +43,7 @@ class Grouped(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute all members' logits: (B, K * C, H, W) -> (B, K, classes)."""
         logits: Tensor = self.body(x)
         return logits.view(len(x), self.members, -1)
 
@@ -55,6 +56,7 @@ class GroupedLinear(nn.Linear):
         self.members = members
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply each member's layer to its own features."""
         each = x.view(len(x), self.members, -1).transpose(0, 1)  # (K, B, inputs)
         out = each @ self.weight.view(self.members, -1, self.in_features).transpose(1, 2)
         joined = out.transpose(0, 1).reshape(len(x), -1)

@@ -1,13 +1,15 @@
-"""What several families are made of."""
+"""Layers and first weights that several families share."""
 
 from torch import nn
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution without bias that keeps the size where stride is 1."""
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
 
 
 def conv1x1(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    """A 1x1 convolution without bias."""
     return nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
 

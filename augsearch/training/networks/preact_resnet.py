@@ -25,6 +25,7 @@ class PreActBlock(nn.Module):
         self.shortcut = conv1x1(inputs, outputs, stride) if stride != 1 or inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
         active = torch.relu(self.norm1(x))
         kept = x if self.shortcut is None else self.shortcut(active)
         out: Tensor = self.conv2(torch.relu(self.norm2(self.conv1(active))))
@@ -35,6 +36,7 @@ class AverageAndMax(nn.Module):
     """(B, C, H, W) -> (B, 2C): the mean and the maximum of every channel."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, 2C)."""
         return torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
 
 

@@ -22,6 +22,7 @@ class ShakeDrop(nn.Module):
         self.keep = keep
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scale each image's features: (B, C, H, W) -> the same shape."""
         if not self.training:
             return x * self.keep
         kept = (uniform_each(x) < self.keep).float()
@@ -46,6 +47,7 @@ class PyramidBlock(nn.Module):
         self.added = outputs - inputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, 4 middle, H / stride, W / stride)."""
         kept = functional.pad(self.shortcut(x), (0, 0, 0, 0, 0, self.added))
         out: Tensor = self.body(x)
         return out + kept

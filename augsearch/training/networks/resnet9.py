@@ -20,6 +20,7 @@ class Residual(nn.Module):
         self.blocks = nn.Sequential(_block(width, width), _block(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) -> the same shape."""
         out: Tensor = self.blocks(x)
         return x + out
 
@@ -32,6 +33,7 @@ class Scale(nn.Module):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """Multiply by the factor."""
         return x * self.factor
 
 

@@ -24,6 +24,7 @@ class Shortcut(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
         x = torch.relu(x)
         moved = functional.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
         step = self.stride
@@ -32,6 +33,8 @@ class Shortcut(nn.Module):
 
 
 class ShakeBlock(nn.Module):
+    """Two branches whose outputs are mixed with random weights in training, averaged in evaluation, and added to the input."""
+
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
 
@@ -43,6 +46,7 @@ class ShakeBlock(nn.Module):
         self.shortcut = nn.Identity() if inputs == outputs and stride == 1 else Shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
         left, right = self.left(x), self.right(x)
         kept: Tensor = self.shortcut(x)
         if not self.training:

@@ -53,5 +53,5 @@ def _take_channels(network: nn.Module, channels: int, model: str) -> None:
             setattr(parent, name.rpartition(".")[2], nn.Conv2d(**arguments))
             return
     raise SettingsError(
-        f"network.name: torchvision's {model} takes 3 channels, the data have {channels}; set dataset.grey: false"
+        f"network.name: torchvision's {model} takes 3 channels, the data have {channels}; set dataset.grayscale: false"
     )

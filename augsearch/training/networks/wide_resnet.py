@@ -20,6 +20,7 @@ class WideBlock(nn.Module):
         self.shortcut = conv1x1(inputs, outputs, stride) if stride != 1 or inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
         active = torch.relu(self.norm1(x))
         kept = x if self.shortcut is None else self.shortcut(active)
         out: Tensor = self.conv2(self.dropout(torch.relu(self.norm2(self.conv1(active)))))
