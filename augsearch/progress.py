@@ -86,7 +86,9 @@ class SearchProgress:
         """Log nothing: the choice follows soon."""
 
     def chosen(self, outcome: SearchOutcome) -> None:
-        """Log the chosen trial and its policy."""
+        """Log the choice, and whether the space was used up before the budget."""
+        if len(outcome.trials) < self._trials:
+            self._log.info(f"{outcome.method}: the space has no more than these {len(outcome.trials)} trials")
         settings = f"; {outcome.settings}" if outcome.settings else ""
         self._log.info(f"{outcome.method}: chose {outcome.chosen}: {describe(outcome.augmentation)}{settings}")
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from skopt.space import Categorical, Integer
 
 import augsearch
+from augsearch.check import check as check_settings
 from augsearch.errors import AugsearchError, SearchError, SettingsError
 from augsearch.policy import Policy
 from augsearch.search import methods
@@ -417,7 +418,7 @@ def test_warm_start_tries_the_earlier_best_first_and_a_source_that_agrees_helps(
 
 def test_a_setting_that_cannot_be_searched_is_named() -> None:
     def check(space: dict[str, Any]) -> None:
-        methods.check_space(Settings(search=SearchSettings(space=space)))
+        check_settings(Settings(search=SearchSettings(space=space)), "params.yaml")
 
     check({"train.lr": {"_type": "loguniform", "_value": [0.01, 0.2]}})
     with pytest.raises(SettingsError, match="search.space: train.rate: unknown"):

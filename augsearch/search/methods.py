@@ -43,6 +43,7 @@ def _tuun(settings: Settings, seed: int, earlier: Earlier | None) -> Searcher:
         n_initial_points=search.initial_points,
         acq_func=search.acq_func,
         kappa=search.kappa,
+        xi=search.xi,
         first=list(earlier.rows[: warm.top]) if earlier else (),
         source=(earlier.rows, earlier.scores) if earlier and warm.stack else None,
     )
@@ -189,7 +190,7 @@ def search_key(method: str, settings: Settings, objective: Objective) -> str:
     search = settings.search
     decisive = {"mode", "sub_policies", "operations_each", "operations", "draw", "space", "trial_timeout"}
     if method == "tuun":
-        decisive |= {"n_initial_points", "acq_func", "kappa", "warm_start"}
+        decisive |= {"n_initial_points", "acq_func", "kappa", "xi", "warm_start"}
     own: dict[str, object] = search.model_dump(include=decisive)
     if method == "pba":
         own = search.pba.model_dump() | {"expert_policy": settings.expert_policy}

@@ -114,6 +114,8 @@ class SearchSettings(Section):
     acq_func: Literal["LCB", "EI", "PI", "TS"] = "LCB"
     kappa: float = Field(1.96, ge=0)
     """LCB's weight of the uncertainty."""
+    xi: float = Field(0.01, ge=0)
+    """By how many standard deviations of the scores EI and PI want the best improved."""
     space: dict[str, Any] = Field(default_factory=dict)
     """Settings to search together with the policy, by dotted key (train.lr, network.width), as NNI writes spaces; for your
     own training script by any name."""
