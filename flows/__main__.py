@@ -12,7 +12,7 @@ FLOWS = (*STAGES, "pipeline")
 
 
 def main(arguments: list[str]) -> int:
-    """Run a stage's flow. Exit codes: 0; 2, an error that the user can correct; 130, stopped by Ctrl-C."""
+    """Run a stage's flow. Exit codes: 0; 2, something for the user to mend; 130, stopped by Ctrl-C."""
     if len(arguments) == 2 and arguments[0] == "experiment":
         return _experiment(arguments[1])
     stages = list(takewhile(lambda argument: argument in FLOWS, arguments))
@@ -51,7 +51,7 @@ def _experiment(path: str) -> int:
     except AugsearchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # the stage that it reached has logged what is kept
+    except KeyboardInterrupt:  # the stage that it reached has said what is kept
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""One Prefect server for a stage and its workers' processes."""
+"""One Prefect server for a stage and the processes of its slots."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 @contextmanager
 def one_server() -> Iterator[None]:
-    """The Prefect server that is configured, or a temporary one shared with the workers' processes.
+    """The Prefect server that is configured, or a temporary one shared with the slots' processes.
 
     Left to itself each of those processes would start a server of its own.
     """
     if PREFECT_API_URL.value():
         yield
         return
-    from prefect.server.api.server import SubprocessASGIServer  # seconds to import, which no worker should pay
+    from prefect.server.api.server import SubprocessASGIServer  # seconds to import, which no slot should pay
 
     server = SubprocessASGIServer()
     server.start()
