@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -29,6 +31,17 @@ def follow_the_flow() -> None:
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
 
 
+def end_with_standard_input() -> None:
+    """End this process as soon as its standard input closes: a pipe from the process that it must not outlive."""
+    threading.Thread(target=_until_closed, daemon=True).start()
+
+
+def _until_closed() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 def _watch(flow: int) -> None:
     while os.getppid() == flow:
         time.sleep(0.5)
@@ -40,3 +53,15 @@ def _end(number: int, frame: FrameType | None) -> None:
         child.kill()
     print("\nstopped; what was finished is kept, and `dvc repro` goes on from there", file=sys.stderr, flush=True)
     os._exit(128 + number)
+
+
+@contextmanager
+def defaults(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the length of a block; those that are set already stay."""
+    unset = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(unset)
+    try:
+        yield
+    finally:
+        for name in unset:
+            os.environ.pop(name, None)
