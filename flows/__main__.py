@@ -53,10 +53,11 @@ def _may_be_settings(argument: str) -> bool:
 
 def _unknown(rest: list[str]) -> str:
     """A line about the first word that is neither a stage nor a file of settings."""
-    word = next((word for word in rest if word.startswith("-") or not _may_be_settings(word)), None)
-    if word is None or word == "experiment":
+    known = (*FLOWS, "experiment")
+    word = next((word for word in rest if word not in known and not _may_be_settings(word)), None)
+    if word is None:
         return ""
-    near = get_close_matches(word, [*FLOWS, "experiment"], 1, 0.5)
+    near = get_close_matches(word, known, 1, 0.5)
     return f"error: {word}: no such stage{f', did you mean {near[0]!r}?' if near else ''}\n"
 
 

@@ -95,8 +95,7 @@ class Tracker:
             self.id = known[0].info.run_id
             self.client.update_run(self.id, status="RUNNING")
         else:
-            made = self.client.create_run(self._experiment, run_name=name, tags={_FINGERPRINT: key, **tags})
-            self.id = made.info.run_id
+            self.id = self.client.create_run(self._experiment, run_name=name, tags={_FINGERPRINT: key, **tags}).info.run_id
         children = self._search(f"tags.`{_PARENT}` = '{self.id}'")
         for child in children:
             if child.info.status == "RUNNING":  # half written when the search was interrupted
@@ -125,11 +124,10 @@ class Tracker:
         begin, end = round(1000 * entry.started), round(1000 * (entry.started + entry.seconds))
         tags = {_PARENT: self.id, _TRIAL: entry.key, **entry.tags}
         run_id = self.client.create_run(self._experiment, start_time=begin, run_name=entry.name, tags=tags).info.run_id
-        points = [_mlflow().entities.Metric(k, v, end, 0) for k, v in entry.metrics.items()]
-        points += [
-            _mlflow().entities.Metric(k, v, end, step) for k, values in entry.curves.items() for step, v in values.items()
-        ]
-        named = [_mlflow().entities.Param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in entry.params.items()]
+        metric, param = _mlflow().entities.Metric, _mlflow().entities.Param
+        points = [metric(k, v, end, 0) for k, v in entry.metrics.items()]
+        points += [metric(k, v, end, step) for k, values in entry.curves.items() for step, v in values.items()]
+        named = [param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in entry.params.items()]
         self.client.log_batch(run_id, points, named)
         for file, document in entry.documents.items():
             self.client.log_dict(run_id, dict(document), file)
