@@ -25,7 +25,7 @@ from augsearch.data.prepared import load_split
 from augsearch.errors import TrackingError
 from augsearch.evidence.entries import Entry, member_entries, model_entry, trial_entry
 from augsearch.evidence.plots import population_figure
-from augsearch.evidence.retraining import Model, best_model, classifier
+from augsearch.evidence.retraining import Model, best_model, classifier, exportable
 from augsearch.fingerprint import fingerprint
 from augsearch.job import Outcome
 from augsearch.objective import Objective
@@ -160,7 +160,8 @@ class Tracker:
         return None
 
     def register(self, model: torch.nn.Module, example: Images, name: str, tags: Mapping[str, str]) -> str:
-        """Log a model with its signature and its code under the parent run and register it; gives its version."""
+        """Log a model, that it runs without this project, under the parent run and register it; gives its version."""
+        whole = exportable(model, torch.from_numpy(example))  # else pickled, with the code that it needs
         with torch.inference_mode():
             output = model(torch.from_numpy(example)).numpy()
         with _mlflow().start_run(run_id=self.id):
@@ -170,8 +171,9 @@ class Tracker:
                 signature=_mlflow().models.infer_signature(example, output),
                 input_example=example,
                 registered_model_name=name,
-                pip_requirements=["torch", "numpy", "pillow", "scipy", "pydantic", "pyyaml"],
-                code_paths=own_code(type(module) for module in model.modules()),
+                serialization_format="pt2" if whole else "pickle",
+                pip_requirements=["torch", "numpy", *([] if whole else ["pillow", "scipy", "pydantic", "pyyaml"])],
+                code_paths=None if whole else own_code(type(module) for module in model.modules()),
             )
         version = str(logged.registered_model_version)
         for key, value in tags.items():

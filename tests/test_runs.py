@@ -99,10 +99,8 @@ def test_help_needs_no_torch() -> None:
 
 def test_a_download_without_git_runs(checkout: Checkout, tmp_path: Path) -> None:
     """By the commands that `make run` has."""
-    copy = Checkout(tmp_path / "downloaded", checkout.environment)
-    ignored = shutil.ignore_patterns(".git", "data", "killed.log", ".augsearch", "tmp", "cache")
-    shutil.copytree(checkout.root, copy.root, ignore=ignored)
-    (copy.root / "data/raw").mkdir(parents=True)
+    copy = new_checkout(tmp_path, checkout.environment)
+    shutil.rmtree(copy.root / ".git")
     recipe = re.search(r"^run: setup\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
     commands = [line.strip().removeprefix("@") for line in recipe[1].splitlines()]

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import mlflow
@@ -23,7 +24,9 @@ from augsearch.workspace import Workspace
 from tasks.tracking import Tracker
 
 ENTRIES = [
-    Entry(key=str(i), name=f"trial {i}", tags={"kind": "trial"}, params={}, metrics={"val_accuracy": 0.5}, started=0, seconds=1)
+    Entry(
+        str(i), f"trial {i}", started=0, seconds=1, params={}, metrics={"val_accuracy": 0.5}, curves={}, tags={"kind": "trial"}
+    )
     for i in range(3)
 ]
 
@@ -88,7 +91,8 @@ def test_a_deleted_search_is_logged_again(workspace: Workspace) -> None:
     tracker = tracked(workspace)
     for run in (tracker.id, *tracker.logged.values()):
         tracker.client.delete_run(run)
-    assert runs(again := tracked(workspace)) == ALL
+    again = tracked(workspace)
+    assert runs(again) == ALL
     assert again.id != tracker.id
     again.client.delete_run(again.id)
     last = tracked(workspace)
@@ -99,15 +103,15 @@ def test_a_deleted_search_is_logged_again(workspace: Workspace) -> None:
 def test_deleted_while_it_runs_ends_with_one_line(workspace: Workspace) -> None:
     tracker = tracked(workspace)
     tracker.client.delete_run(tracker.id)
-    with pytest.raises(TrackingError, match=r"^MLflow: .*active.*; what was finished is kept, and `dvc repro`") as raised:
-        with tracker.interrupted():
-            tracker.finish({"val_accuracy": 0.5})
+    said = r"^MLflow: .*active.*; what was finished is kept, and `dvc repro`"
+    with pytest.raises(TrackingError, match=said) as raised, tracker.interrupted():
+        tracker.finish({"val_accuracy": 0.5})
     assert "\n" not in str(raised.value)
     assert set(runs(tracked(workspace))) == set(ALL)
 
 
 @pytest.mark.parametrize(
-    "uri", ["http://127.0.0.1:{closed}", "file:///nowhere", "sqlite:////nowhere/at/all.db", "nonsense://x"]
+    "uri", ["http://127.0.0.1:{closed}", "file:///nowhere", "sqlite:////dev/null/mlflow.db", "nonsense://x"]
 )
 def test_a_store_that_cannot_be_used_is_one_line_at_the_start(
     workspace: Workspace, uri: str, monkeypatch: pytest.MonkeyPatch
@@ -137,10 +141,32 @@ except ModuleNotFoundError:
 """
 
 
-def test_a_registered_model_needs_no_checkout(workspace: Workspace, tmp_path: Path) -> None:
-    """Neither this project's code nor the user's own, for any number of images."""
+OWN = """
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self, within):
+        super().__init__()
+        self.within = within
+
+    def forward(self, images):
+        return self.within(images) / (2 if DIVIDES else 1)
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
+@pytest.mark.parametrize("divides", ["True", "images.mean() > 0"])  # what torch.export can write down, and what it cannot
+def test_a_registered_model_needs_no_checkout(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, divides: str
+) -> None:
+    """Neither this project's code nor the user's own network's is installed there; it takes any number of images."""
     tracker = tracked(workspace)
-    network = networks.build("resnet", classes=3, channels=3, width=4, depth=8)
+    name = f"own_network_{len(divides)}"
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / f"{name}.py").write_text(OWN.replace("DIVIDES", divides))
+    monkeypatch.syspath_prepend(str(own))
+    network = import_module(name).Own(networks.build("small", classes=3, channels=3, width=4))
     model = Classifier(network, Normalisation((0.5,) * 3, (0.2,) * 3)).eval()
     images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
     tracker.register(model, images[:4], "augsearch-digits", {"champion": "none 1"})
