@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from augsearch.store import Store
 from flows.__main__ import main
 from tests.conftest import ROOT, Checkout, new_checkout, wait_for
 
@@ -45,6 +46,16 @@ def test_a_temporary_server_ends_with_its_run(checkout: Checkout, sign: signal.S
     os.kill(run.pid, sign)
     run.wait(10)
     wait_for("the server's end", lambda: not started(checkout), 20)
+
+
+def test_a_second_run_does_not_race_the_first(checkout: Checkout) -> None:
+    """`dvc repro` ended by SIGTERM alone leaves its stage running, with the store open."""
+    with Store.open(checkout.root / ".augsearch"):
+        done = checkout.run("python", "-m", "flows", "search", ok=False)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last == f"error: {checkout.root}/.augsearch: in use by another run; wait for it to end, or stop it"
+    assert "Traceback" not in done.stderr
 
 
 def test_proxies_do_not_stand_before_this_machine(checkout: Checkout) -> None:
