@@ -28,7 +28,9 @@ def end_at_once() -> None:
 def follow_the_flow() -> None:
     """In a worker's process: end when the flow that started it ends, however it ends, and not before."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    flow = multiprocessing.parent_process()
+    assert flow is not None and flow.pid is not None  # and not getppid(): the flow may have been killed already
+    threading.Thread(target=_watch, args=(flow.pid,), daemon=True).start()
 
 
 def end_with_standard_input() -> None:
