@@ -29,7 +29,8 @@ def follow_the_flow() -> None:
     """In a worker's process: end when the flow that started it ends, however it ends, and not before."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     flow = multiprocessing.parent_process()
-    assert flow is not None and flow.pid is not None  # and not getppid(): the flow may have been killed already
+    assert flow is not None  # and not getppid(), for the flow may have been killed already
+    assert flow.pid is not None
     threading.Thread(target=_watch, args=(flow.pid,), daemon=True).start()
 
 
