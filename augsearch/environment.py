@@ -71,24 +71,41 @@ def hardware(device: str = "cpu") -> str:
 def cores() -> int:
     """Cores that this process may use: its affinity, and the CPU limit of its container."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = _cgroup_limit()
+    limit = cgroup_limit()
     return count if limit is None else max(min(count, int(limit)), 1)
 
 
-def _cgroup_limit() -> float | None:
-    """CPUs by the quota of the control group, version 2 or 1; None without one."""
+def cgroup_limit(mounted: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
+    """CPUs by the quotas of this process's control group and of those around it, version 2 or 1; None without one.
+
+    Args:
+        own: its lines are HIERARCHY:CONTROLLERS:PATH, with no controllers in version 2. Inside a container the path may be
+            the host's, which is not mounted there: the mounted root is the container's own group then.
+    """
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        lines = []
+    groups = [(mounted, ""), (mounted / "cpu", "")]
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if not controllers or "cpu" in controllers.split(","):
+            groups += [
+                (mounted / folder, path.strip("/")) for folder in {controllers, "cpu" if controllers else "unified"} | {""}
+            ]
+    around = {root / group for root, path in groups for group in (Path(path), *Path(path).parents)}
+    return min(filter(None, map(_quota, around)), default=None)
+
+
+def _quota(folder: Path) -> float | None:
+    """CPUs that one control group may use."""
+    for files in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
-            quota, period = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-        except OSError:
-            return None
-    try:
-        cpus = int(quota) / int(period)
-    except (ValueError, ZeroDivisionError):  # "max": no limit
-        return None
-    return cpus if cpus > 0 else None
+            quota, period = " ".join((folder / file).read_text() for file in files).split()
+            if int(quota) > 0:  # -1: no limit
+                return int(quota) / int(period)
+        except (OSError, ValueError, ZeroDivisionError):  # not this version, or "max": no limit
+            continue
+    return None
 
 
 @cache

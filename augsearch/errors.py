@@ -33,6 +33,10 @@ class WorkerError(AugsearchError):
     """A worker that was lost, or could not write what it made: no fault of the training's."""
 
 
+class TrackingError(AugsearchError):
+    """A tracking server or database that cannot be reached, or refuses what is logged."""
+
+
 class TimeLimitError(AugsearchError):
     """A trial that took longer than it may."""
 

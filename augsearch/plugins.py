@@ -6,6 +6,8 @@ import hashlib
 import importlib
 import importlib.util
 import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,11 @@ def source_hash(name: str) -> str | None:
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         return None
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def own_code(classes: Iterable[type]) -> list[str]:
+    """The files and folders that classes come from: this project's and the user's own, no other installed package's."""
+    tops = {kind.__module__.partition(".")[0] for kind in classes}
+    files = {top: Path(sys.modules[top].__file__ or "") for top in tops}
+    own = [file for top, file in files.items() if top == "augsearch" or "site-packages" not in file.parts]
+    return sorted(str(file.parent if file.name == "__init__.py" else file) for file in own)

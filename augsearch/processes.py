@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -26,7 +28,21 @@ def end_at_once() -> None:
 def follow_the_flow() -> None:
     """In a worker's process: end when the flow that started it ends, however it ends, and not before."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    flow = multiprocessing.parent_process()
+    assert flow is not None  # and not getppid(), for the flow may have been killed already
+    assert flow.pid is not None
+    threading.Thread(target=_watch, args=(flow.pid,), daemon=True).start()
+
+
+def end_with_standard_input() -> None:
+    """End this process as soon as its standard input closes: a pipe from the process that it must not outlive."""
+    threading.Thread(target=_until_closed, daemon=True).start()
+
+
+def _until_closed() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 def _watch(flow: int) -> None:
@@ -40,3 +56,15 @@ def _end(number: int, frame: FrameType | None) -> None:
         child.kill()
     print("\nstopped; what was finished is kept, and `dvc repro` goes on from there", file=sys.stderr, flush=True)
     os._exit(128 + number)
+
+
+@contextmanager
+def defaults(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the length of a block; those that are set already stay."""
+    unset = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(unset)
+    try:
+        yield
+    finally:
+        for name in unset:
+            os.environ.pop(name, None)

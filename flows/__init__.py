@@ -6,6 +6,8 @@ is set already stays.
 
 import os
 import sys
+from importlib.util import find_spec
+from urllib.request import getproxies
 
 STAGES = ("prepare", "search", "retrain", "tabulate")
 """In their order; dvc.yaml has a stage of each name."""
@@ -27,6 +29,23 @@ _DEFAULTS = {
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+_LOOPBACK = "127.0.0.1,localhost,::1"
+
+
+def _reach_loopback_directly() -> None:
+    """A temporary Prefect server listens on this machine: no proxy can pass requests on to it."""
+    exempt = getproxies().get("no", "")
+    if "*" not in exempt:
+        exempt = ",".join(filter(None, [exempt, _LOOPBACK]))
+        os.environ.update(no_proxy=exempt, NO_PROXY=exempt)  # the lower-case one decides, where there are both
+    if find_spec("socksio") is None:  # httpx, Prefect's client, then refuses to start, whatever it is to reach
+        for name in [n for n in os.environ if n.lower().endswith("_proxy") and os.environ[n].startswith("socks")]:
+            del os.environ[name]
+
+
+if any(_kind != "no" for _kind in getproxies()):
+    _reach_loopback_directly()
 
 # Prefect puts the folder of an entrypoint on the path, where our `tabulate` would pass for the package of that name.
 _HERE = os.path.dirname(os.path.abspath(__file__))

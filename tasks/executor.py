@@ -18,8 +18,6 @@ from augsearch.errors import AugsearchError, WorkerError
 from augsearch.job import Bench, Outcomes, Work, run
 from augsearch.processes import follow_the_flow
 
-_RETRIES = 2
-
 
 def _is_infrastructure(task: object, task_run: object, state: Any) -> bool:
     """Whether trying again may help: a file system that was full or away, never a training that failed."""
@@ -30,7 +28,7 @@ def _is_infrastructure(task: object, task_run: object, state: Any) -> bool:
     name="training",
     task_run_name="{name}",
     cache_policy=NO_CACHE,
-    retries=_RETRIES,
+    retries=2,
     retry_delay_seconds=2,
     retry_condition_fn=_is_infrastructure,
 )

@@ -11,36 +11,37 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from augsearch.data.info import DatasetInfo
 from augsearch.data.prepared import load_split
+from augsearch.errors import TrackingError
 from augsearch.evidence.entries import Entry, member_entries, model_entry, trial_entry
 from augsearch.evidence.plots import population_figure
-from augsearch.evidence.retraining import Model, best_model, classifier
+from augsearch.evidence.retraining import Model, best_model, classifier, exportable
 from augsearch.fingerprint import fingerprint
 from augsearch.job import Outcome
 from augsearch.objective import Objective
+from augsearch.plugins import own_code
 from augsearch.policy import to_dict
 from augsearch.policy.pictures import Images, describe, example_images, picture
+from augsearch.processes import defaults
 from augsearch.search.loop import Ended, SearchOutcome
 from augsearch.search.record import summary
 from augsearch.search.searcher import Searcher
 from augsearch.workspace import Workspace
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
 _PARENT = "mlflow.parentRunId"
 _FINGERPRINT = "augsearch.fingerprint"
 _TRIAL = "augsearch.trial"
+_FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # later MLflow's minutes
 _UNNAMEABLE = re.compile(r"[^\w.\- :/]")  # what MLflow refuses in a name
 _KIND = "mlflow.experimentKind"  # without it, MLflow's page shows traces of language models first
 _NOTE = "mlflow.note.content"
@@ -62,7 +63,17 @@ def _mlflow() -> Any:
 
 
 def _uri(workspace: Workspace) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.root}/mlflow.db")
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.root}/mlflow.db"
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """MLflow's errors, as one line."""
+    try:
+        yield
+    except (_mlflow().exceptions.MlflowException, OSError, ImportError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise TrackingError(f"MLflow: {reason}; what was finished is kept, and `dvc repro` goes on from there") from None
 
 
 def _name(text: str) -> str:
@@ -73,18 +84,18 @@ def _name(text: str) -> str:
 class Tracker:
     """One parent run in a data set's experiment, known by its fingerprint when a search is resumed."""
 
+    @_errors()
     def __init__(self, workspace: Workspace, experiment: str, name: str, key: str, tags: Mapping[str, str]) -> None:
-        self._entities = _mlflow().entities
-        self._uri = _uri(workspace)
-        self.client = _mlflow().MlflowClient(self._uri)
-        self._experiment = self._experiment_id(workspace, experiment)
+        _mlflow().set_tracking_uri(_uri(workspace))
+        self.client = _mlflow().MlflowClient()
+        with defaults(_FIRST_CONTACT):
+            self._experiment = self._experiment_id(workspace, experiment)
         known = self._search(f"tags.`{_FINGERPRINT}` = '{key}'")
         if known:
             self.id = known[0].info.run_id
             self.client.update_run(self.id, status="RUNNING")
         else:
-            made = self.client.create_run(self._experiment, run_name=name, tags={_FINGERPRINT: key, **tags})
-            self.id = made.info.run_id
+            self.id = self.client.create_run(self._experiment, run_name=name, tags={_FINGERPRINT: key, **tags}).info.run_id
         children = self._search(f"tags.`{_PARENT}` = '{self.id}'")
         for child in children:
             if child.info.status == "RUNNING":  # half written when the search was interrupted
@@ -103,15 +114,8 @@ class Tracker:
             self.client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
 
-    def _search(self, condition: str) -> list[Run]:
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self.client.search_runs([self._experiment], condition, max_results=1000, page_token=token)
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+    def _search(self, condition: str) -> list[Any]:
+        return list(_mlflow().search_runs([self._experiment], condition, output_format="list"))
 
     def child(self, entry: Entry) -> None:
         """Log one finished training, unless a run of its key is there already."""
@@ -120,9 +124,10 @@ class Tracker:
         begin, end = round(1000 * entry.started), round(1000 * (entry.started + entry.seconds))
         tags = {_PARENT: self.id, _TRIAL: entry.key, **entry.tags}
         run_id = self.client.create_run(self._experiment, start_time=begin, run_name=entry.name, tags=tags).info.run_id
-        points = [self._entities.Metric(k, v, end, 0) for k, v in entry.metrics.items()]
-        points += [self._entities.Metric(k, v, end, step) for k, values in entry.curves.items() for step, v in values.items()]
-        named = [self._entities.Param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in entry.params.items()]
+        metric, param = _mlflow().entities.Metric, _mlflow().entities.Param
+        points = [metric(k, v, end, 0) for k, v in entry.metrics.items()]
+        points += [metric(k, v, end, step) for k, values in entry.curves.items() for step, v in values.items()]
+        named = [param(_UNNAMEABLE.sub("_", k), str(v)[:6000]) for k, v in entry.params.items()]
         self.client.log_batch(run_id, points, named)
         for file, document in entry.documents.items():
             self.client.log_dict(run_id, dict(document), file)
@@ -133,34 +138,42 @@ class Tracker:
 
     def finish(self, metrics: Mapping[str, float] = {}, tags: Mapping[str, object] = {}) -> None:
         """End the parent run with its results; an earlier end's are replaced."""
-        points = [self._entities.Metric(_name(k), v, 0, 0) for k, v in metrics.items()]
-        self.client.log_batch(self.id, points, [], [self._entities.RunTag(k, str(v)) for k, v in tags.items()])
+        points = [_mlflow().entities.Metric(_name(k), v, 0, 0) for k, v in metrics.items()]
+        self.client.log_batch(self.id, points, [], [_mlflow().entities.RunTag(k, str(v)) for k, v in tags.items()])
         self.client.set_terminated(self.id)
 
     @contextmanager
     def interrupted(self) -> Any:
         """Marks the parent run as killed if the block raises."""
         try:
-            yield self
+            with _errors():
+                yield self
         except BaseException:
-            self.client.set_terminated(self.id, "KILLED")
+            with suppress(_mlflow().exceptions.MlflowException):  # the run may be what is gone
+                self.client.set_terminated(self.id, "KILLED")
             raise
 
+    def registered(self, name: str) -> str | None:
+        """The champion that the registry has, where somebody may have deleted or replaced it."""
+        with suppress(_mlflow().exceptions.MlflowException, KeyError):
+            return str(self.client.get_model_version_by_alias(name, "champion").tags["champion"])
+        return None
+
     def register(self, model: torch.nn.Module, example: Images, name: str, tags: Mapping[str, str]) -> str:
-        """Log a model with its signature and its code under the parent run and register it; gives its version."""
-        mlflow = _mlflow()
-        mlflow.set_tracking_uri(self._uri)
+        """Log a model, that it runs without this project, under the parent run and register it; gives its version."""
+        whole = exportable(model, torch.from_numpy(example))  # else pickled, with the code that it needs
         with torch.inference_mode():
             output = model(torch.from_numpy(example)).numpy()
-        with mlflow.start_run(run_id=self.id):
-            logged = mlflow.pytorch.log_model(
+        with _mlflow().start_run(run_id=self.id):
+            logged = _mlflow().pytorch.log_model(
                 model,
                 name="model",
-                signature=mlflow.models.infer_signature(example, output),
+                signature=_mlflow().models.infer_signature(example, output),
                 input_example=example,
                 registered_model_name=name,
-                pip_requirements=["torch", "numpy", "pillow", "scipy", "pydantic", "pyyaml"],
-                code_paths=[str(Path(__file__).parent.parent / "augsearch")],
+                serialization_format="pt2" if whole else "pickle",
+                pip_requirements=["torch", "numpy", *([] if whole else ["pillow", "scipy", "pydantic", "pyyaml"])],
+                code_paths=None if whole else own_code(type(module) for module in model.modules()),
             )
         version = str(logged.registered_model_version)
         for key, value in tags.items():
@@ -263,11 +276,11 @@ class MlflowModels:
         """
         best, means = best_model(models, objective)
         champion, line = f"{best.arm} {best.job.key[:8]}", None
-        known = self.tracker.client.get_run(self.tracker.id).data.tags.get("champion")
-        if info is not None and known != champion:
-            name = f"augsearch-{info.name}"
+        name = f"augsearch-{objective.name}"
+        if info is not None and self.tracker.registered(name) != champion:
             example = np.array(load_split(self._workspace.data, "val").images[:4])
-            version = self.tracker.register(classifier(best, info, self._workspace), example, name, {"arm": best.arm})
+            tags = {"arm": best.arm, "champion": champion}
+            version = self.tracker.register(classifier(best, info, self._workspace), example, name, tags)
             line = f"registered {name} version {version} as champion: a model of {best.arm}, the best on validation"
         if best.augmentation is not None:
             image = picture(best.augmentation, examples(self._workspace), side=48)
@@ -276,6 +289,7 @@ class MlflowModels:
         return line
 
 
+@_errors()
 def track_table(workspace: Workspace, experiment: str, key: str, files: Sequence[Path], metrics: Mapping[str, float]) -> None:
     """The table's own run, with every file of reports/."""
     tracker = Tracker(workspace, experiment, "table", key, {"kind": "table"})

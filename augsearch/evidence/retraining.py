@@ -142,6 +142,15 @@ def classifier(model: Model, info: DatasetInfo, workspace: Workspace) -> Classif
     return Classifier(network, normalisation(info)).eval()
 
 
+def exportable(network: torch.nn.Module, images: torch.Tensor) -> bool:
+    """Tell whether `torch.export` can write the network down as a graph; one whose way depends on the pixels it cannot."""
+    try:
+        torch.export.export(network, (images,))
+    except Exception:  # the network is the user's, and export's errors have no common class
+        return False
+    return True
+
+
 def _row(model: Model, objective: Objective) -> dict[str, Any]:
     scores = {f"val_{name}": round(score, 6) for name, score in objective.scores(model.result).items()}
     result = model.result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,18 @@ from augsearch.errors import CheckpointError
 from augsearch.files import replacing
 
 VERSION = 2
+
+
+def save_tensors(state: dict[str, Any], path: Path) -> None:
+    """Write the file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk; torch's own writer would raise a RuntimeError, as trainings do.
+    """
+    packed = io.BytesIO()
+    torch.save(state, packed)
+    with replacing(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
 
 
 @dataclass(frozen=True)
@@ -40,8 +53,7 @@ class Checkpoint:
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
         state = {"checkpoint": VERSION} | {field.name: getattr(self, field.name) for field in fields(self)}
-        with replacing(Path(path)) as temporary:
-            torch.save(state, temporary)
+        save_tensors(state, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:

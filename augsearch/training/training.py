@@ -22,7 +22,6 @@ from augsearch.data.prepared import load_info, load_split
 from augsearch.data.splits import Split, counts_of, stratified, take
 from augsearch.environment import environment
 from augsearch.errors import DataError, TimeLimitError
-from augsearch.files import replacing
 from augsearch.fingerprint import fingerprint
 from augsearch.job import Bench, Outcome
 from augsearch.outcome import Failure, FailureKind, Result
@@ -31,7 +30,7 @@ from augsearch.policy import Augmentation, Chain, Policy, Schedule, stretched, t
 from augsearch.policy.augment import Fill
 from augsearch.store import file_of
 from augsearch.training import ALGORITHM_VERSION, networks
-from augsearch.training.checkpoints import Checkpoint
+from augsearch.training.checkpoints import Checkpoint, save_tensors
 from augsearch.training.normalisation import Normalisation
 from augsearch.training.settings import NetworkSettings, TrainSettings
 from augsearch.training.trainer import Member, NotFiniteError, train, train_members
@@ -232,8 +231,7 @@ def _run_whole(training: Training, bench: Bench) -> Outcome:
         return failure
     if training.keeps == "weights":
         state = {name: value.cpu() for name, value in trained.model.state_dict().items()}
-        with replacing(file_of(bench.files, training.key, "weights")) as temporary:
-            torch.save(state, temporary)
+        save_tensors(state, file_of(bench.files, training.key, "weights"))
     partial.unlink(missing_ok=True)
     curve = tuple((e.epoch + 1, e.accuracy) for e in trained.evaluations)
     recall = trained.evaluations[-1].recall
