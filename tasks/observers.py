@@ -10,7 +10,7 @@ from prefect import get_run_logger
 
 from augsearch.evidence.retraining import Model
 from augsearch.objective import Objective
-from augsearch.progress import AnyLogger, RetrainProgress, SearchProgress
+from augsearch.progress import RetrainProgress, SearchProgress
 from augsearch.search.loop import Observer
 from augsearch.search.methods import search_key
 from tasks.stage import Stage
@@ -21,8 +21,7 @@ from tasks.tracking import MlflowModels, MlflowSearch
 def search_observers(method: str, stage: Stage) -> Iterator[list[Observer]]:
     """Watch a search; an interruption is noted, and goes on its way."""
     objective = stage.objective
-    key = search_key(method, stage.settings, objective)
-    mlflow = MlflowSearch(stage.workspace, objective, method, key, stage.settings.search.operations)
+    mlflow = MlflowSearch(stage.workspace, objective, method, search_key(method, stage.settings, objective), stage.settings)
     with mlflow.tracker.interrupted():
         yield [SearchProgress(get_run_logger(), objective.unit), mlflow]
 
@@ -32,7 +31,6 @@ class ModelObserver:
     """Watches the models of the final table."""
 
     stage: Stage
-    log: AnyLogger
     progress: RetrainProgress
     mlflow: MlflowModels
 
@@ -43,13 +41,12 @@ class ModelObserver:
     def champion(self, models: Sequence[Model]) -> None:
         """Register the model that is best on the validation split."""
         if line := self.mlflow.champion(models, self.stage.objective, self.stage.info):
-            self.log.info(line)
+            get_run_logger().info(line)
 
 
 @contextmanager
 def model_observer(stage: Stage) -> Iterator[ModelObserver]:
     """Watch the retraining; an interruption is noted, and goes on its way."""
-    log = get_run_logger()
     mlflow = MlflowModels(stage.workspace, stage.objective, stage.settings.seed)
     with mlflow.tracker.interrupted():
-        yield ModelObserver(stage, log, RetrainProgress(log), mlflow)
+        yield ModelObserver(stage, RetrainProgress(get_run_logger()), mlflow)

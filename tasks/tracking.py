@@ -23,7 +23,7 @@ import torch
 from augsearch.data.info import DatasetInfo
 from augsearch.data.prepared import load_split
 from augsearch.errors import TrackingError
-from augsearch.evidence.entries import Entry, member_entries, model_entry, trial_entry
+from augsearch.evidence.entries import Entry, examples, member_entries, model_entry, trial_entry
 from augsearch.evidence.plots import population_figure
 from augsearch.evidence.retraining import Model, best_model, classifier, exportable
 from augsearch.fingerprint import fingerprint
@@ -31,11 +31,12 @@ from augsearch.job import Outcome
 from augsearch.objective import Objective
 from augsearch.plugins import own_code
 from augsearch.policy import to_dict
-from augsearch.policy.pictures import Images, describe, example_images, picture
+from augsearch.policy.pictures import Images, describe, picture
 from augsearch.processes import defaults
 from augsearch.search.loop import Ended, SearchOutcome
 from augsearch.search.record import summary
 from augsearch.search.searcher import Searcher
+from augsearch.settings import Settings
 from augsearch.workspace import Workspace
 
 _PARENT = "mlflow.parentRunId"
@@ -185,8 +186,9 @@ class Tracker:
 class MlflowSearch:
     """Tracks a search: a child run for each trial, or for each member of a population."""
 
-    def __init__(self, workspace: Workspace, objective: Objective, method: str, key: str, operations: Sequence[str]) -> None:
-        self._workspace, self._objective, self._method, self._operations = workspace, objective, method, operations
+    def __init__(self, workspace: Workspace, objective: Objective, method: str, key: str, settings: Settings) -> None:
+        self._workspace, self._objective, self._method = workspace, objective, method
+        self._operations = settings.search.operations
         self.tracker = Tracker(workspace, objective.name, f"search {method}", key, {"method": method, "kind": "search"})
         self._round: list[float | None] = []
 
@@ -223,10 +225,8 @@ class MlflowSearch:
         measure = self._objective.measure
         if self._searcher.rounds():
             self._track_population(outcome)
-        for i, scores in outcome.confirmations.items():
-            if scores:
-                run_id = self.tracker.logged[str(i)]
-                self.tracker.client.log_metric(run_id, f"confirmed_{measure}", float(np.mean(scores)))
+        for i, scores in ((i, scores) for i, scores in outcome.confirmations.items() if scores):
+            self.tracker.client.log_metric(self.tracker.logged[str(i)], f"confirmed_{measure}", float(np.mean(scores)))
         if outcome.augmentation is not None:
             self.tracker.client.log_dict(self.tracker.id, to_dict(outcome.augmentation), "policy.json")
         scores = [e.score for e in outcome.trials if e.score is not None]
@@ -297,8 +297,3 @@ def track_table(workspace: Workspace, experiment: str, key: str, files: Sequence
         folder = file.parent.relative_to(workspace.reports)
         tracker.client.log_artifact(tracker.id, str(file), None if folder == Path() else str(folder))
     tracker.finish(metrics)
-
-
-def examples(workspace: Workspace) -> Images:
-    """Images to show policies on: the data set's own, or drawn ones where only a user's script knows them."""
-    return np.array(load_split(workspace.data, "train").images[:8]) if workspace.info.exists() else example_images(8)

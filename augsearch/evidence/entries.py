@@ -6,16 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from augsearch.data.prepared import load_split
 from augsearch.evidence.importance import strengths
 from augsearch.evidence.retraining import Model
 from augsearch.job import Outcome
 from augsearch.objective import Objective
 from augsearch.outcome import Failure, Result
 from augsearch.policy import to_dict
-from augsearch.policy.pictures import Images, describe, picture, policy_grid
+from augsearch.policy.pictures import Images, describe, example_images, picture, policy_grid
 from augsearch.search.loop import Ended, SearchOutcome
+from augsearch.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -121,3 +124,8 @@ def _reason(outcome: Outcome) -> dict[str, str]:
         return {}
     output = {"output": "\n".join(outcome.output)} if outcome.output else {}
     return {"failure": outcome.message, "failure.kind": outcome.kind} | output
+
+
+def examples(workspace: Workspace) -> Images:
+    """Images to show policies on: the data set's own, or drawn ones where only a user's script knows them."""
+    return np.array(load_split(workspace.data, "train").images[:8]) if workspace.info.exists() else example_images(8)
