@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -139,7 +140,8 @@ class Tracker:
 
     def finish(self, metrics: Mapping[str, float] = {}, tags: Mapping[str, object] = {}) -> None:
         """End the parent run with its results; an earlier end's are replaced."""
-        points = [_mlflow().entities.Metric(_name(k), v, 0, 0) for k, v in metrics.items()]
+        now = round(1000 * time.time())  # of several points the newest counts
+        points = [_mlflow().entities.Metric(_name(k), v, now, 0) for k, v in metrics.items()]
         self.client.log_batch(self.id, points, [], [_mlflow().entities.RunTag(k, str(v)) for k, v in tags.items()])
         self.client.set_terminated(self.id)
 

@@ -48,6 +48,7 @@ TINY = {
         "confirm": {"top": 2, "seeds": 1},
     },
     "retrain": {"seeds": 2},
+    "workers": {"per_device": 1},  # each takes seconds to start
 }
 
 
@@ -58,7 +59,7 @@ class Checkout:
         self.root = root
         self.environment = environment
 
-    def run(self, *command: str, ok: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, ok: bool = True, timeout: float = 500) -> subprocess.CompletedProcess[str]:
         """Run a command of this Python's environment, such as `dvc repro`; fails the test with its output."""
         done = subprocess.run(
             command, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False

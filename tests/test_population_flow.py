@@ -49,6 +49,8 @@ def check_population(checkout: Checkout, epochs: int) -> None:
     assert [m.step for m in client.get_metric_history(child, "epoch_val_accuracy")] == list(range(1, epochs + 1))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_in_a_round_and_resumed_is_as_if_undisturbed(fresh: Checkout) -> None:
     fresh.run(*SEARCH)
     undisturbed = fresh.search_summary("pba")

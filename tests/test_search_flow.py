@@ -11,7 +11,12 @@ import pytest
 
 from tests.conftest import Checkout, new_checkout, wait_for
 
-QUICK = {"search": {"methods": ["tuun"], "trials": 14}, "retrain": {"arms": ["tuun"]}, "train": {"epochs": 1}}
+QUICK = {
+    "search": {"methods": ["tuun"], "trials": 14},
+    "retrain": {"arms": ["tuun"]},
+    "train": {"epochs": 1},
+    "workers": {"per_device": 2},
+}
 SEARCH = ("python", "-m", "flows", "search")
 CONFIRMATIONS = 2
 
