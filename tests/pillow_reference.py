@@ -33,13 +33,15 @@ def reference(pixels: np.ndarray, name: str, m: float, dialect: str, noise: tupl
 
 
 def without_magnitude(image: Image.Image, name: str) -> Image.Image:
-    return {
+    known = {
         "AutoContrast": ImageOps.autocontrast,
         "Equalize": ImageOps.equalize,
         "Invert": ImageOps.invert,
         "HorizontalFlip": ImageOps.mirror,
         "Identity": Image.Image.copy,
-    }[name](image)
+    }
+    assert name in known, f"{name}: tests/pillow_reference.py does not say what Pillow does for it"
+    return known[name](image)
 
 
 def shifted(image: Image.Image, matrix: tuple, fill, resample=Image.Resampling.NEAREST) -> Image.Image:

@@ -81,6 +81,13 @@ def test_labels(arm: str, label: str) -> None:
     assert arms.label(arm) == label
 
 
+@pytest.mark.parametrize("arm", arms.FIXED)
+def test_a_fixed_arm_is_one_with_a_label_and_documented(arm: str) -> None:
+    assert applied(arm) == arms.fixed(arm, "digits", (16, 16))
+    assert arms.label(arm) != arm
+    assert f"\n| `{arm}` |" in (Path(__file__).parents[1] / "docs" / "evidence.md").read_text()
+
+
 def test_file_names_are_safe_and_differ() -> None:
     names = ["tuun+etp", "file:a/b.json", "file:a-b.json", "file:a:b.json", "file:../" + "x" * 300]
     files = [arms.file_name(name) for name in names]

@@ -64,6 +64,7 @@ def as_precise(value: float, text: str) -> str:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
+        *((name, {}) for name in networks.NETWORKS if "{" not in name),
         ("small", {"width": 4}),
         ("resnet9", {"width": 4}),
         ("preact-resnet18", {"width": 4}),

@@ -20,6 +20,7 @@ import numpy as np
 from augsearch.errors import PolicyError, SettingsError
 from augsearch.evidence.settings import split
 from augsearch.policy import Augmentation, Chain, Operation, Policy, Schedule, Segment, SubPolicy, joined, load_policy
+from augsearch.policy.exchange import IMPORTERS, Options
 from augsearch.search.settings import METHODS
 from augsearch.settings import Settings
 from augsearch.workspace import Workspace
@@ -108,13 +109,13 @@ def check(arm: str, methods: Sequence[str]) -> None:
 
 def _check_fixed(part: str, others: Sequence[str]) -> None:
     kind, _, _ = part.partition(":")
-    if kind == "file" or part in ("autoaugment", "trivialaugment", *_published()) or _RANDAUGMENT.fullmatch(part):
+    if kind == "file" or part in (*FIXED, *_published()) or _RANDAUGMENT.fullmatch(part):
         try:
             fixed(part, None, (32, 32))
         except PolicyError as error:
             raise SettingsError(f"{part!r}: {error}") from None
         return
-    known = [*others, "autoaugment", "randaugment-2-9", "trivialaugment", *_published(), "file:PATH"]
+    known = [*others, *FIXED, "randaugment-2-9", *_published(), "file:PATH"]
     near = difflib.get_close_matches(part, known, 1, 0.5)
     guess = f", did you mean {near[0]!r}?" if near else ""
     raise SettingsError(f"{part!r} is unknown{guess}; there are {', '.join(known)}, and several joined by +")
@@ -125,7 +126,7 @@ def _published() -> list[str]:
 
 
 def fixed(part: str, dataset: str | None, sides: tuple[int, int], root: Path = Path()) -> Augmentation:
-    """The augmentation of a fixed name: autoaugment, randaugment-N-M, trivialaugment, published:NAME or file:PATH.
+    """The augmentation of a fixed name: one of `FIXED`, randaugment-N-M, published:NAME or file:PATH.
 
     Args:
         sides: the images' height and width; some translations are fractions of them.
@@ -139,16 +140,22 @@ def fixed(part: str, dataset: str | None, sides: tuple[int, int], root: Path = P
         return load_policy(root / rest)
     if kind == "published":
         return load_policy(PUBLISHED / f"{rest}.json")
-    from augsearch.policy.exchange import Options, torchvision_policies  # seconds to import
-
-    options = Options(size=sides)
-    if part == "autoaugment":
-        return torchvision_policies.autoaugment(_AUTOAUGMENT.get(dataset or "", "imagenet"), options)
-    if part == "trivialaugment":
-        return torchvision_policies.trivialaugment("wide", options)
+    if part in FIXED:
+        return FIXED[part](dataset, sides)
     levels = _RANDAUGMENT.fullmatch(part)
     assert levels  # `check` lets nothing else pass
-    return torchvision_policies.randaugment(f"{levels[1] or 2},{levels[2] or 9}", options)
+    return _imported("randaugment", f"{levels[1] or 2},{levels[2] or 9}", sides)
+
+
+def _imported(kind: str, source: str, sides: tuple[int, int]) -> Augmentation:
+    return IMPORTERS[kind](source, Options(size=sides))
+
+
+FIXED: dict[str, Callable[[str | None, tuple[int, int]], Augmentation]] = {
+    "autoaugment": lambda dataset, sides: _imported("autoaugment", _AUTOAUGMENT.get(dataset or "", "imagenet"), sides),
+    "trivialaugment": lambda dataset, sides: _imported("trivialaugment", "wide", sides),
+}
+"""The arms that a name alone says: the augmentation of a data set by name, and of the images' height and width."""
 
 
 def _one(*operations: tuple[str, float, float]) -> Policy:

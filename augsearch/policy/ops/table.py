@@ -1,4 +1,5 @@
-"""Every built-in operation: a row each, with its ranges in all dialects. A new one is added here alone.
+"""Every built-in operation: a row each, with its ranges in all dialects. A new one is added here, and in Pillow's words in
+`exchange/standalone.py`.
 
 Sources of the ranges: petuum/tuun (examples/nni_data_augmentation), arcelien/pba (pba/augmentation_transforms.py),
 torchvision.transforms.v2. A meaning that is `own` is this project's choice, where the original has no such operation.
