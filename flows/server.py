@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from prefect.context import refresh_global_settings_context
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
 
 from augsearch.errors import AugsearchError
-from augsearch.processes import end_with_standard_input
+from augsearch.processes import defaults, end_with_standard_input
 
 
 @contextmanager
@@ -41,7 +42,8 @@ def one_server() -> Iterator[None]:
         server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[descriptor])
     try:
         _wait_for(server, url)
-        with temporary_settings({PREFECT_API_URL: url}):
+        with defaults({"PREFECT_API_URL": url}), temporary_settings({PREFECT_API_URL: url}):
+            refresh_global_settings_context()  # threads of Prefect's own read it, or each would start a server again
             yield
     finally:
         APILogHandler().flush()  # or the last lines would be sent to a server that is gone

@@ -121,3 +121,11 @@ def test_a_download_without_git_runs(checkout: Checkout, tmp_path: Path) -> None
     copy.run("dvc", "repro", "prepare")
     assert (copy.root / "data/dataset.json").exists()
     assert "Data and pipelines are up to date." in copy.run("dvc", "status", "prepare").stdout
+
+
+@pytest.mark.slow
+def test_one_server_serves_the_run_and_all_its_threads(checkout: Checkout) -> None:
+    checkout.set_params({"search": {"methods": ["random"], "trials": 1, "batch": 1}, "retrain": {"arms": ["none"]}})
+    checkout.run("python", "-m", "flows", "prepare")
+    done = checkout.run("python", "-m", "flows", "search")
+    assert "temporary server" not in done.stdout + done.stderr
