@@ -151,7 +151,7 @@ class Tracker:
         try:
             with _errors():
                 yield self
-        except BaseException:
+        except BaseException:  # Ctrl-C too is noted, and goes on its way
             with suppress(_mlflow().exceptions.MlflowException):  # the run may be what is gone
                 self.client.set_terminated(self.id, "KILLED")
             raise
